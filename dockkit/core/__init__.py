@@ -1,0 +1,1 @@
+"""Records, settings, units, errors and file formats; no science, nothing above it."""

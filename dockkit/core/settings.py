@@ -1,0 +1,194 @@
+"""Settings and study files: pydantic models that forbid unknown keys. A default lives here and nowhere else."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from dockkit.core.errors import SettingsError, nearest
+from dockkit.core.library import library_dir
+from dockkit.core.units import DEFAULT_TEMPERATURE
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AtpSettings(_Settings):
+    """The competition with cellular ATP."""
+
+    include: bool = True
+    concentration_mm: float = Field(2.0, gt=0, le=100, description="cellular ATP, mM")
+    km_wild_type_um: float = Field(25.0, gt=0, description="K_m of the wild type for ATP, uM")
+
+
+class StructureSettings(_Settings):
+    """Which library structure (or file) stands for each conformation; empty lets dockkit choose."""
+
+    dfg_in: str = ""
+    dfg_out: str = ""
+    chain: str = ""
+    ph: float = Field(7.4, ge=0, le=14)
+
+
+class DockingSettings(_Settings):
+    """AutoDock Vina."""
+
+    engine: Literal["vina"] = "vina"
+    exhaustiveness: int = Field(8, ge=1, le=512)
+    n_poses: int = Field(9, ge=1, le=100)
+    energy_range_kcal_mol: float = Field(4.0, gt=0)
+    use_bound_pose: bool = True
+
+
+class RelaxSettings(_Settings):
+    """Minimisation of a shell around the mutation and the ligand; no implicit solvent, charges scaled."""
+
+    shell_angstrom: float = Field(6.0, gt=0)
+    dielectric: float = Field(4.0, ge=1)
+    cutoff_angstrom: float = Field(12.0, gt=0)
+    backbone_restraint_kcal_mol_a2: float = Field(1.0, ge=0)
+    max_iterations: int = Field(500, ge=0)
+    n_rotamers: int = Field(2, ge=1, le=10)
+    n_starts: int = Field(2, ge=1, le=20)
+    start_noise_angstrom: float = Field(0.05, ge=0)
+
+
+class EnergySettings(_Settings):
+    """MM-GBSA single points."""
+
+    solute_dielectric: float = Field(2.0, ge=1)
+    solvent_dielectric: float = Field(78.5, gt=1)
+    include_surface: bool = True
+
+
+class MdSettings(_Settings):
+    """Short restrained dynamics of the pocket."""
+
+    enabled: bool = True
+    replicas: int = Field(2, ge=1)
+    equilibration_ps: float = Field(2.0, ge=0)
+    production_ps: float = Field(10.0, gt=0)
+    frame_ps: float = Field(0.5, gt=0)
+    segment_ps: float = Field(5.0, gt=0)
+    step_fs: float = Field(4.0, gt=0, le=5)
+    friction_per_ps: float = Field(1.0, gt=0)
+    temperature_kelvin: float = Field(300.0, gt=0)
+    shell_angstrom: float = Field(6.0, gt=0)
+    frozen_angstrom: float = Field(12.0, gt=0)
+    platform: str = ""
+
+
+class Study(_Settings):
+    """One study: a kinase, its mutations and the inhibitors to compare."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    title: str = ""
+    question: str = ""
+    kinase: str
+    mutations: list[str] = Field(min_length=1)
+    inhibitors: list[str] = Field(min_length=1)
+    numbering: Literal["uniprot", "author"] = "uniprot"
+    seed: int = Field(2026, ge=0, le=2**31 - 1)
+    temperature_kelvin: float = Field(DEFAULT_TEMPERATURE, gt=0)
+    atp: AtpSettings = AtpSettings()
+    structures: StructureSettings = StructureSettings()
+    docking: DockingSettings = DockingSettings()
+    relax: RelaxSettings = RelaxSettings()
+    energy: EnergySettings = EnergySettings()
+    md: MdSettings = MdSettings()
+
+    @field_validator("mutations", "inhibitors")
+    @classmethod
+    def _no_repeats(cls, values: list[str]) -> list[str]:
+        if len({value.lower() for value in values}) != len(values):
+            raise ValueError("an entry is given twice")
+        return values
+
+
+def _valid_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    for key in path:
+        annotation = model.model_fields[key].annotation if key in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)
+
+
+def validate_study(data: dict[str, Any], where: str) -> Study:
+    """Return the study in ``data``.
+
+    Parameters
+    ----------
+    data : dict
+        As read from TOML.
+    where : str
+        File name for messages.
+
+    Returns
+    -------
+    Study
+        Checked, with defaults filled in.
+
+    Raises
+    ------
+    SettingsError
+        A key is unknown, missing or has a wrong value; the message names it and the nearest valid key.
+    """
+    try:
+        return Study.model_validate(data)
+    except ValidationError as error:
+        lines = []
+        for item in error.errors():
+            location = item["loc"]
+            key = ".".join(str(part) for part in location)
+            if item["type"] == "extra_forbidden":
+                hint = nearest(str(location[-1]), _valid_keys(Study, location[:-1]))
+                lines.append(f"unknown key '{key}'; {hint}")
+            elif item["type"] == "missing":
+                lines.append(f"key '{key}' is missing")
+            else:
+                lines.append(f"key '{key}': {item['msg']} (got {item['input']!r})")
+        raise SettingsError(f"{where}: " + "; ".join(lines)) from error
+
+
+def bundled_studies() -> dict[str, Path]:
+    """Return the bundled study files by name."""
+    return {path.stem: path for path in sorted(library_dir("workflows").glob("*.toml"))}
+
+
+def load_study(name_or_path: str) -> Study:
+    """Read a study from a TOML file or the bundled workflows.
+
+    Parameters
+    ----------
+    name_or_path : str
+        A path, or a name that ``dockkit run --list`` shows.
+
+    Returns
+    -------
+    Study
+        The checked study.
+
+    Raises
+    ------
+    SettingsError
+        No such study, unreadable TOML, or a bad key.
+    """
+    bundled = bundled_studies()
+    path = Path(name_or_path)
+    if name_or_path in bundled:
+        path = bundled[name_or_path]
+    elif not path.is_file():
+        raise SettingsError(
+            f"no study '{name_or_path}': neither a file nor a bundled study; {nearest(name_or_path, bundled)}"
+        )
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{path}: not a readable TOML file ({error})") from error
+    data.setdefault("name", path.stem)
+    return validate_study(data, str(path))
