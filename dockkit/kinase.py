@@ -12,8 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from Bio import Align
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from dockkit.core.errors import InputError, StoreError, StructureError, nearest
 from dockkit.core.library import library_dir
@@ -25,6 +24,14 @@ POCKET_LENGTH = 85
 _KMER = 4
 _MIN_IDENTITY = 0.80
 _MIN_DOMAIN_MATCHES = 80
+
+# Alignment of a chain with its own reference sequence: identity counts, substitutions are few.
+_SAME_SCORE = 5.0
+_DIFFERENT_SCORE = -3.0
+_UNUSUAL_SCORE = -1.0
+_GAP_COST = 12.0
+_BREAK_COST = 4.0
+_MIN_SCORE = 40.0
 
 # Pocket positions, counted from 1, of the KLIFS regions (van Linden et al., J. Med. Chem. 2014, 57, 249-277).
 _POCKET_REGIONS = {
@@ -169,55 +176,65 @@ def motifs(kinase: Kinase) -> dict[str, tuple[int, ...]]:
 # ---------------------------------------------------------------------------------------------- sequence to number
 
 
-@lru_cache(maxsize=1)
-def _aligner() -> Align.PairwiseAligner:
-    # Same protein on both sides: identity counts, substitutions are few, and a gap of any length (a loop without
-    # density, an insert in a fusion protein) costs the same.
-    aligner = Align.PairwiseAligner()
-    aligner.mode = "local"
-    aligner.match_score = 5.0
-    aligner.mismatch_score = -3.0
-    aligner.open_gap_score = -11.0
-    aligner.extend_gap_score = 0.0
-    return aligner
-
-
 def _clean(sequence: str) -> str:
     letters = "".join(sequence.split()).upper()
     return re.sub("[^ACDEFGHIKLMNPQRSTVWY]", "X", letters)
 
 
-def _slide_gaps(numbers: IntArray, query: str, reference: str, breaks: set[int]) -> None:
-    """Move each jump in the numbers to a chain break where the flanking letters allow it, in place."""
-    for i in range(len(numbers) - 1):
-        if numbers[i] == 0 or numbers[i + 1] <= numbers[i] + 1 or i in breaks:
-            continue
-        skipped = int(numbers[i + 1] - numbers[i])
-        for step in (-1, 1):
-            moved: list[tuple[int, int]] = []
-            j = i if step < 0 else i + 1
-            while 0 <= j < len(numbers) and numbers[j]:
-                target = int(numbers[j]) - step * (skipped - 1)
-                if reference[target - 1] != query[j]:
-                    break
-                moved.append((j, target))
-                j += step
-                edge = j if step < 0 else j - 1
-                if edge in breaks:
-                    for index, number in moved:
-                        numbers[index] = number
-                    break
-            else:
-                continue
-            if moved and numbers[moved[0][0]] == moved[0][1]:
-                break
+def _best_path(match: FloatArray, breaks: NDArray[np.bool_]) -> tuple[float, list[tuple[int, int]]]:
+    """Align two sequences locally; a gap costs the same at any length, and less at a chain break.
+
+    Smith & Waterman, J. Mol. Biol. 1981, 147, 195-197, with the gap cost a constant.
+
+    Parameters
+    ----------
+    match : (n_query, n_reference) float
+        Score of putting residue i on residue j.
+    breaks : (n_query,) bool
+        The chain is broken before residue i.
+
+    Returns
+    -------
+    score : float
+    pairs : list of (int, int)
+        Query and reference index of each aligned pair, in order.
+    """
+    n_query, n_reference = match.shape
+    columns = np.arange(n_reference)
+    score = np.zeros((n_query, n_reference))
+    previous = np.full((n_query, n_reference, 2), -1, dtype=np.int64)
+    column_best, column_row = np.zeros(n_reference), np.full(n_reference, -1)
+    for i in range(n_query):
+        gain, source = np.zeros(n_reference), np.full((n_reference, 2), -1)
+        if i:
+            above = score[i - 1]
+            leading = np.maximum.accumulate(above)
+            leader = np.maximum.accumulate(np.where(above == leading, columns, 0))
+            options = (
+                (above, np.full(n_reference, i - 1), columns, 1, 0.0),
+                (leading, np.full(n_reference, i - 1), leader, 2, _BREAK_COST if breaks[i] else _GAP_COST),
+                (column_best, column_row, columns, 1, _GAP_COST),
+            )
+            for values, rows, partners, shift, cost in options:
+                better = np.flatnonzero(values[:-shift] - cost > gain[shift:])
+                gain[better + shift] = values[better] - cost
+                source[better + shift, 0], source[better + shift, 1] = rows[better], partners[better]
+            improved = above > column_best
+            column_best, column_row = np.where(improved, above, column_best), np.where(improved, i - 1, column_row)
+        score[i], previous[i] = gain + match[i], source
+    i, j = (int(index) for index in np.unravel_index(int(score.argmax()), score.shape))
+    top, pairs = float(score[i, j]), []
+    while i >= 0:
+        pairs.append((i, j))
+        i, j = int(previous[i, j, 0]), int(previous[i, j, 1])
+    return top, pairs[::-1]
 
 
 def map_to_uniprot(sequence: str, kinase: Kinase, *, segments: ArrayLike | None = None) -> IntArray:
-    """Number the residues of a chain by its kinase's UniProt sequence.
+    """Give each residue of a chain its number in the kinase's UniProt sequence.
 
-    Local alignment (Biopython) with a gap cost that does not grow with length, so that missing loops, tags, fusion
-    partners and point differences do not shift the numbers.
+    Local alignment in which identity counts and a gap costs the same whatever its length, so that missing loops,
+    tags, fusion partners and point differences do not shift the numbers.
 
     Parameters
     ----------
@@ -225,8 +242,8 @@ def map_to_uniprot(sequence: str, kinase: Kinase, *, segments: ArrayLike | None 
         One-letter codes of the residues present, in order; X for anything unusual.
     kinase : Kinase
     segments : (n_residues,) int, optional
-        Segment of each residue, rising at every chain break. Where the letters leave open at which residue a
-        missing loop starts (``..KS`` gap ``S..``), the break decides.
+        Segment of each residue, rising at every chain break. A gap at a break costs less, which settles at which
+        residue a missing loop starts where the letters leave it open.
 
     Returns
     -------
@@ -238,19 +255,21 @@ def map_to_uniprot(sequence: str, kinase: Kinase, *, segments: ArrayLike | None 
     StructureError
         Nothing aligns.
     """
-    query = _clean(sequence)
+    query = np.array(list(_clean(sequence)), dtype="U1")
+    reference = np.array(list(kinase.sequence), dtype="U1")
     numbers = np.zeros(len(query), dtype=np.int64)
-    alignment = None
-    if query.strip("X"):
-        alignments = _aligner().align(kinase.sequence, query)
-        alignment = next(iter(alignments), None)
-    if alignment is None or alignment.score <= 0:
-        raise StructureError(f"the chain of {len(query)} residues does not align with {kinase.gene} ({kinase.uniprot})")
-    for (r0, r1), (q0, q1) in zip(*alignment.aligned, strict=True):
-        numbers[q0:q1] = np.arange(r0 + 1, r1 + 1)
+    breaks = np.zeros(len(query), dtype=bool)
     if segments is not None:
-        breaks = {int(i) for i in np.flatnonzero(np.diff(np.asarray(segments)))}
-        _slide_gaps(numbers, query, kinase.sequence, breaks)
+        breaks[1:] = np.diff(np.asarray(segments)) != 0
+    top = 0.0
+    if len(query):
+        match = np.where(query[:, None] == reference[None, :], _SAME_SCORE, _DIFFERENT_SCORE)
+        match[query == "X"] = _UNUSUAL_SCORE
+        top, pairs = _best_path(match, breaks)
+        for i, j in pairs:
+            numbers[i] = j + 1
+    if top < _MIN_SCORE:
+        raise StructureError(f"the chain of {len(query)} residues does not align with {kinase.gene} ({kinase.uniprot})")
     return numbers
 
 
@@ -259,7 +278,8 @@ def _candidates(query: str) -> list[Kinase]:
     words = {query[i : i + _KMER] for i in range(len(query) - _KMER + 1)}
     scored = [(sum(word in kinase.sequence for word in words), kinase.gene, kinase) for kinase in _table().values()]
     scored.sort(key=lambda item: (-item[0], item[1]))
-    return [kinase for count, _, kinase in scored[:4] if count > 0]
+    most = scored[0][0]
+    return [kinase for count, _, kinase in scored[:4] if count > most / 2]
 
 
 def identify_kinase(sequence: str, *, segments: ArrayLike | None = None) -> tuple[Kinase, IntArray]:
@@ -286,7 +306,10 @@ def identify_kinase(sequence: str, *, segments: ArrayLike | None = None) -> tupl
     query = _clean(sequence)
     best: tuple[int, float, Kinase, IntArray] | None = None
     for kinase in _candidates(query):
-        numbers = map_to_uniprot(query, kinase, segments=segments)
+        try:
+            numbers = map_to_uniprot(query, kinase, segments=segments)
+        except StructureError:
+            continue
         in_domain = (numbers >= kinase.domain[0]) & (numbers <= kinase.domain[1])
         same = sum(query[i] == kinase.sequence[numbers[i] - 1] for i in np.flatnonzero(in_domain))
         if best is None or same > best[0]:
