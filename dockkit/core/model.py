@@ -357,7 +357,11 @@ class SideChainModel:
 
 @dataclass(frozen=True, slots=True)
 class LigandEntry:
-    """What the catalogue knows of one ligand."""
+    """What the catalogue knows of one ligand.
+
+    ``smiles`` is the uncharged compound, ``smiles_ph74`` the protonation state that is modelled (pH 7.4);
+    ``synonyms`` are codes and PDB het codes by which the ligand can also be asked for.
+    """
 
     name: str
     smiles: str
@@ -368,6 +372,8 @@ class LigandEntry:
     covalent_residue: str = ""
     status: str = ""
     source: str = ""
+    smiles_ph74: str = ""
+    synonyms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -536,6 +542,84 @@ class Pose:
 
 
 @dataclass(frozen=True, slots=True)
+class Assembly:
+    """A receptor and a ligand with the parameters of every atom; receptor atoms first, then the ligand's.
+
+    Parameters
+    ----------
+    receptor : Receptor
+    ligand : str
+        Ligand name.
+    ligand_elements : (n_ligand_atoms,) str
+    parameters : LigandParameters
+        Of the whole complex, in that atom order.
+    born_radii, born_scales : (n_atoms,) float
+        Intrinsic generalised-Born radii (Angstrom) and HCT screening factors.
+    """
+
+    receptor: Receptor
+    ligand: str
+    ligand_elements: StrArray
+    parameters: LigandParameters
+    born_radii: FloatArray
+    born_scales: FloatArray
+
+    def __post_init__(self) -> None:
+        """Copy, freeze and check the arrays."""
+        n = self.receptor.n_atoms + len(self.ligand_elements)
+        _freeze(self, "ligand_elements", str, (None,))
+        _freeze(self, "born_radii", np.float64, (n,))
+        _freeze(self, "born_scales", np.float64, (n,))
+        if self.parameters.n_atoms != n:
+            raise EnergyError(f"{self.receptor.name} with {self.ligand}: {self.parameters.n_atoms} parameters for {n} atoms")
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms of the complex."""
+        return self.parameters.n_atoms
+
+    @property
+    def elements(self) -> StrArray:
+        """Element symbols of the complex, (n_atoms,) str."""
+        return np.concatenate([self.receptor.elements, self.ligand_elements])
+
+    @property
+    def atom_residue(self) -> IntArray:
+        """Residue index of every atom, (n_atoms,) int; the ligand's is ``receptor.n_residues``."""
+        ligand = np.full(len(self.ligand_elements), self.receptor.n_residues, dtype=np.int64)
+        return np.concatenate([self.receptor.atom_residue, ligand])
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The part of an assembly that is simulated: a mobile shell in a frozen surrounding.
+
+    Parameters
+    ----------
+    atoms : (n,) int
+        Indices into the assembly, ascending; whole residues.
+    mobile : (n,) bool
+        Which of them may move.
+    residues : (m,) int
+        Receptor residues kept.
+    mobile_residues : (k,) int
+        Receptor residues free to move.
+    """
+
+    atoms: IntArray
+    mobile: NDArray[np.bool_]
+    residues: IntArray
+    mobile_residues: IntArray
+
+    def __post_init__(self) -> None:
+        """Copy, freeze and check the arrays."""
+        _freeze(self, "atoms", np.int64, (None,))
+        _freeze(self, "mobile", np.bool_, (len(self.atoms),))
+        _freeze(self, "residues", np.int64, (None,))
+        _freeze(self, "mobile_residues", np.int64, (None,))
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """A number with its standard error; ``n`` is the number of independent values behind it."""
 
@@ -607,7 +691,9 @@ class Trajectory:
     state : {"wild-type", "mutant"}
     ligand : str
     receptor : Receptor
-        Topology of the protein part (the simulated pocket, possibly fewer residues than the input).
+        Topology of the protein part (the simulated pocket, fewer residues than the input), minimised coordinates.
+    ligand_start : (n_ligand_atoms, 3) float
+        Angstrom, minimised.
     ligand_coordinates : (n_replicas, n_frames, n_ligand_atoms, 3) float
         Angstrom.
     receptor_coordinates : (n_replicas, n_frames, n_receptor_atoms, 3) float
@@ -626,6 +712,7 @@ class Trajectory:
     state: StateName
     ligand: str
     receptor: Receptor
+    ligand_start: FloatArray
     ligand_coordinates: FloatArray
     receptor_coordinates: FloatArray
     mobile_residues: IntArray
@@ -636,7 +723,8 @@ class Trajectory:
 
     def __post_init__(self) -> None:
         """Copy, freeze and check the arrays."""
-        _freeze(self, "ligand_coordinates", np.float64, (None, None, None, 3))
+        _freeze(self, "ligand_start", np.float64, (None, 3))
+        _freeze(self, "ligand_coordinates", np.float64, (None, None, len(self.ligand_start), 3))
         replicas, frames = self.ligand_coordinates.shape[:2]
         _freeze(self, "receptor_coordinates", np.float64, (replicas, frames, self.receptor.n_atoms, 3))
         _freeze(self, "mobile_residues", np.int64, (None,))
@@ -656,7 +744,7 @@ class DynamicsComparison:
     ----------
     time_ps : (n_frames,) float
     ligand_rmsd_wild_type, ligand_rmsd_mutant : (n_replicas, n_frames) float
-        Heavy-atom RMSD of the ligand to its start after superposing the pocket's C-alpha atoms.
+        Heavy-atom RMSD of the ligand to its minimised start; the frozen surrounding fixes the frame.
     pocket_rmsd_wild_type, pocket_rmsd_mutant : (n_replicas, n_frames) float
         Heavy-atom RMSD of the mobile residues' backbone.
     rmsf_residues : (n,) int

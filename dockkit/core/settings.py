@@ -70,15 +70,18 @@ class MdSettings(_Settings):
 
     enabled: bool = True
     replicas: int = Field(2, ge=1)
-    equilibration_ps: float = Field(2.0, ge=0)
+    equilibration_ps: float = Field(1.0, ge=0)
     production_ps: float = Field(10.0, gt=0)
     frame_ps: float = Field(0.5, gt=0)
     segment_ps: float = Field(5.0, gt=0)
+    dielectric: float = Field(4.0, ge=1)
+    cutoff_angstrom: float = Field(9.0, gt=0)
+    backbone_restraint_kcal_mol_a2: float = Field(0.1, ge=0)
     step_fs: float = Field(4.0, gt=0, le=5)
     friction_per_ps: float = Field(1.0, gt=0)
     temperature_kelvin: float = Field(300.0, gt=0)
-    shell_angstrom: float = Field(6.0, gt=0)
-    frozen_angstrom: float = Field(12.0, gt=0)
+    shell_angstrom: float = Field(5.0, gt=0)
+    frozen_angstrom: float = Field(8.0, gt=0)
     platform: str = ""
 
 

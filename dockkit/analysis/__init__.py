@@ -1,0 +1,1 @@
+"""Geometry, contacts and statistics of trajectories: arrays in, arrays out."""

@@ -1,0 +1,297 @@
+"""The steps of a study: the only place where stages meet.
+
+Each step is a function ``run(params, inputs, work_dir) -> record``. Its version is part of every content key: raise it
+whenever the same inputs would give another result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dockkit.analysis.dynamics import compare_dynamics
+from dockkit.core.errors import DockkitError, StructureError
+from dockkit.core.library import library_dir
+from dockkit.core.model import (
+    Assembly,
+    ComplexState,
+    DynamicsComparison,
+    FloatArray,
+    IntArray,
+    Kinase,
+    Ligand,
+    LigandParameters,
+    Numbering,
+    Pose,
+    Receptor,
+    Region,
+    StructureEntry,
+    Trajectory,
+    Variant,
+)
+from dockkit.core.settings import DockingSettings, EnergySettings, MdSettings, RelaxSettings
+from dockkit.docking.atp import place_atp
+from dockkit.docking.bound import pose_from_bound_file, pose_from_input
+from dockkit.docking.choose import choose_pose
+from dockkit.docking.vina import dock
+from dockkit.energy import BindingEnergy
+from dockkit.forcefield.parameters import parametrise
+from dockkit.forcefield.system import assemble, make_region, region_system, select_residues, subset_receptor
+from dockkit.kinase import identify_kinase, load_kinase, measure_conformation
+from dockkit.ligand import load_ligand
+from dockkit.mutation import build_variant, check_variant, parse_variant
+from dockkit.sampling import minimise, replica_seeds, run_dynamics
+from dockkit.structure import catalogue, prepare_receptor, read_structure
+
+ENERGY_SUBSET_ANGSTROM = 10.0
+"""Receptor residues within this distance of a mobile shell's core enter the energies of trajectory frames."""
+
+Params = dict[str, Any]
+Inputs = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A named computation with its version."""
+
+    version: str
+    run: Callable[[Params, Inputs, Path], Any]
+
+
+def _library_entry(name: str) -> StructureEntry | None:
+    return next((entry for entry in catalogue() if entry.name == name), None)
+
+
+def _kinase_of(name: str) -> Kinase | None:
+    return load_kinase(name) if name else None
+
+
+def run_receptor(params: Params, inputs: Inputs, work_dir: Path) -> Receptor:
+    """Read, number, repair and protonate a structure."""
+    entry = _library_entry(params["entry"])
+    path = library_dir("structures") / entry.file if entry else Path(params["entry"])
+    raw = read_structure(path, params["chain"])
+    segments = raw.segments
+    found, numbers = identify_kinase(raw.sequence, segments=segments)
+    wanted = _kinase_of(params["kinase"])
+    if wanted is not None and wanted.uniprot != found.uniprot:
+        raise StructureError(
+            f"{path.name}: chain {raw.chain_ids[0]} is {found.gene} ({found.uniprot}), not {wanted.gene}; "
+            "give a structure of the wanted kinase or change the study's kinase"
+        )
+    receptor = prepare_receptor(
+        raw,
+        name=entry.name if entry else path.name.split(".")[0],
+        kinase=found,
+        uniprot_numbers=numbers,
+        ph=params["ph"],
+        modelled=bool(entry and entry.modelled),
+        seed=params["seed"],
+    )
+    return dataclasses.replace(receptor, conformation=measure_conformation(receptor, found))
+
+
+def run_ligand(params: Params, inputs: Inputs, work_dir: Path) -> Ligand:
+    """Read a ligand and give it three dimensions."""
+    return load_ligand(params["ligand"], seed=params["seed"])
+
+
+def run_parameters(params: Params, inputs: Inputs, work_dir: Path) -> LigandParameters:
+    """Parametrise a ligand, once."""
+    return parametrise(inputs["ligand"])
+
+
+def run_pose(params: Params, inputs: Inputs, work_dir: Path) -> Pose:
+    """Take the bound pose where the input has one, place ATP, or dock."""
+    receptor, ligand = inputs["receptor"], inputs["ligand"]
+    settings = DockingSettings(**params["docking"])
+    kinase = load_kinase(receptor.kinase)
+    entry = _library_entry(params["entry"])
+    if ligand.entry is not None and ligand.entry.binding_type == "nucleotide":
+        return place_atp(receptor, ligand, kinase, params["seed"])
+    if ligand.pose_given and settings.use_bound_pose:
+        return pose_from_input(receptor, ligand)
+    if entry and settings.use_bound_pose and entry.bound_ligand and entry.bound_ligand == ligand.name:
+        return pose_from_bound_file(receptor, ligand, library_dir("structures") / entry.bound_ligand_file)
+    center, size = (entry.box_center, entry.box_size) if entry else _pocket_box(receptor, kinase)
+    poses = dock(receptor, ligand, center, size, settings, params["seed"], params["cpu"])
+    return choose_pose(poses, receptor, ligand, kinase)
+
+
+def _pocket_box(receptor: Receptor, kinase: Kinase) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    pocket = np.isin(receptor.uniprot_numbers, [number for number in kinase.pocket if number])
+    inside = pocket[receptor.atom_residue] & (receptor.atom_names == "CA")
+    if not inside.any():
+        raise StructureError(f"{receptor.name}: no residue of the {kinase.gene} pocket is present, so there is no search box")
+    xyz = receptor.coordinates[inside]
+    center = 0.5 * (xyz.min(axis=0) + xyz.max(axis=0))
+    size = np.clip(np.ptp(xyz, axis=0), 20.0, 28.0)
+    x, y, z = (float(value) for value in center)
+    a, b, c = (float(value) for value in size)
+    return (x, y, z), (a, b, c)
+
+
+def _path_variant(params: Params) -> Variant:
+    variant = parse_variant(params["variant"])
+    return variant.reversed_to_wild_type if params["state"] == "wild-type" else variant
+
+
+def _sites(receptor: Receptor, variant: Variant, numbering: Numbering) -> list[int]:
+    return [receptor.residue_index(s.number, numbering, s.chain or None) for s in variant.substitutions]
+
+
+def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
+    """Build one state of a complex, relax it from several starts, and take its binding energies."""
+    receptor, ligand, pose = inputs["receptor"], inputs["ligand"], inputs["pose"]
+    relax, energy = RelaxSettings(**params["relax"]), EnergySettings(**params["energy"])
+    numbering = params["numbering"]
+    check_variant(receptor, parse_variant(params["variant"]), numbering)
+    variant = _path_variant(params)
+    sites = _sites(receptor, variant, numbering)
+    mobile, kept = select_residues(
+        receptor, pose.coordinates, sites, relax.shell_angstrom, relax.cutoff_angstrom
+    )
+    models = build_variant(
+        receptor,
+        variant,
+        numbering=numbering,
+        ligand_coordinates=pose.coordinates,
+        ligand_elements=ligand.elements,
+        n_models=relax.n_rotamers,
+        seed=params["seed"],
+    )
+    assembly = assemble(models[0].receptor, ligand, inputs["parameters"])
+    region = make_region(assembly, mobile, kept)
+    trials = [_relax(assembly, region, _complex(model.receptor, pose), relax) for model in models]
+    chosen = int(np.argmin([value for _, value in trials]))
+    starts = [trials[chosen][0]]
+    for k in range(1, relax.n_starts):
+        origin = _shaken(models[chosen].receptor, pose, region, relax.start_noise_angstrom, params["seed"] + k)
+        starts.append(_relax(assembly, region, origin, relax)[0])
+    evaluator = BindingEnergy(assembly, energy)
+    terms = np.array([evaluator.terms(xyz) for xyz in starts])
+    parts = [evaluator.per_residue(xyz) for xyz in starts]
+    best = starts[0]
+    n = assembly.receptor.n_atoms
+    return ComplexState(
+        state=params["state"],
+        variant=params["variant"],
+        receptor=dataclasses.replace(models[chosen].receptor, coordinates=best[:n]),
+        ligand=ligand.name,
+        ligand_coordinates=best[n:],
+        terms=terms,
+        per_residue=np.mean([part for part, _ in parts], axis=0),
+        desolvation=float(np.mean([rest for _, rest in parts])),
+        start_labels=tuple(f"{'; '.join(models[chosen].rotamers)} start {k}" for k in range(len(starts))),
+        warnings=_model_warnings(receptor, pose),
+    )
+
+
+def _model_warnings(receptor: Receptor, pose: Pose) -> tuple[str, ...]:
+    out = []
+    if receptor.modelled:
+        out.append(f"{receptor.name} is a modelled structure")
+    if pose.engine != "bound":
+        out.append(f"pose of {pose.ligand} by {pose.engine}: {pose.reason}")
+    return tuple(out)
+
+
+def _complex(receptor: Receptor, pose: Pose) -> FloatArray:
+    return np.concatenate([receptor.coordinates, pose.coordinates])
+
+
+def _shaken(receptor: Receptor, pose: Pose, region: Region, noise: float, seed: int) -> FloatArray:
+    """Displace the mobile atoms; atoms that both states share get the same displacement."""
+    xyz = _complex(receptor, pose)
+    keys = [
+        f"{receptor.uniprot_numbers[r]}/{receptor.author_numbers[r]}/{receptor.chain_ids[r]}/{name}"
+        for r, name in zip(receptor.atom_residue, receptor.atom_names, strict=True)
+    ] + [f"ligand/{i}" for i in range(len(pose.coordinates))]
+    for atom in region.atoms[region.mobile]:
+        entropy = [seed, *keys[atom].encode("utf-8")]
+        xyz[atom] += np.random.default_rng(entropy).normal(scale=noise, size=3)
+    return xyz
+
+
+def _relax(assembly: Assembly, region: Region, xyz: FloatArray, relax: RelaxSettings) -> tuple[FloatArray, float]:
+    system = region_system(
+        assembly,
+        region,
+        xyz,
+        dielectric=relax.dielectric,
+        cutoff=relax.cutoff_angstrom,
+        backbone_restraint=relax.backbone_restraint_kcal_mol_a2,
+    )
+    return minimise(system, region, xyz, relax.max_iterations)
+
+
+def run_pocket_dynamics(params: Params, inputs: Inputs, work_dir: Path) -> Trajectory:
+    """Short dynamics of the pocket of one relaxed state, with the binding energy of every frame."""
+    state, ligand, receptor, pose = inputs["complex"], inputs["ligand"], inputs["receptor"], inputs["pose"]
+    md, energy = MdSettings(**params["md"]), EnergySettings(**params["energy"])
+    sites = _sites(receptor, parse_variant(params["variant"]), params["numbering"])
+    mobile, kept = select_residues(receptor, pose.coordinates, sites, md.shell_angstrom, md.frozen_angstrom)
+    assembly = assemble(state.receptor, ligand, inputs["parameters"])
+    region = make_region(assembly, mobile, kept)
+    xyz = np.concatenate([state.receptor.coordinates, state.ligand_coordinates])
+    system = region_system(
+        assembly,
+        region,
+        xyz,
+        dielectric=md.dielectric,
+        cutoff=md.cutoff_angstrom,
+        backbone_restraint=md.backbone_restraint_kcal_mol_a2,
+        for_dynamics=True,
+    )
+    frames = run_dynamics(system, region, xyz, md, replica_seeds(params["seed"], md.replicas), work_dir)
+    _, subset = select_residues(receptor, pose.coordinates, sites, 0.0, ENERGY_SUBSET_ANGSTROM)
+    evaluator = BindingEnergy(assembly, energy, np.flatnonzero(np.isin(state.receptor.atom_residue, subset)))
+    terms = np.empty((*frames.coordinates.shape[:2], 4))
+    whole = xyz.copy()
+    for replica, frame in np.ndindex(*terms.shape[:2]):
+        whole[region.atoms] = frames.coordinates[replica, frame]
+        terms[replica, frame] = evaluator.terms(whole)
+    n_protein = int((region.atoms < assembly.receptor.n_atoms).sum())
+    return Trajectory(
+        state=params["state"],
+        ligand=ligand.name,
+        receptor=subset_receptor(state.receptor, region.residues, state.receptor.coordinates),
+        ligand_start=state.ligand_coordinates,
+        ligand_coordinates=frames.coordinates[:, :, n_protein:],
+        receptor_coordinates=frames.coordinates[:, :, :n_protein],
+        mobile_residues=_positions_in(region.residues, region.mobile_residues),
+        time_ps=frames.time_ps,
+        terms=terms,
+        temperature_kelvin=frames.temperature_kelvin,
+        seeds=np.array(frames.seeds),
+    )
+
+
+def _positions_in(residues: IntArray, wanted: IntArray) -> IntArray:
+    return np.searchsorted(residues, wanted)
+
+
+def run_comparison(params: Params, inputs: Inputs, work_dir: Path) -> DynamicsComparison:
+    """Compare the two trajectories of a row."""
+    kinase: Kinase | None
+    try:
+        kinase = load_kinase(inputs["wild_type"].receptor.kinase)
+    except DockkitError:
+        kinase = None
+    return compare_dynamics(inputs["wild_type"], inputs["mutant"], inputs["ligand"], kinase, params["numbering"])
+
+
+STEPS: dict[str, Step] = {
+    "receptor": Step("1", run_receptor),
+    "ligand": Step("1", run_ligand),
+    "parameters": Step("1", run_parameters),
+    "pose": Step("1", run_pose),
+    "state": Step("1", run_state),
+    "dynamics": Step("1", run_pocket_dynamics),
+    "comparison": Step("1", run_comparison),
+}

@@ -1,0 +1,223 @@
+"""From the ddG pair to the effective ddG, the fold change, a call and a ranking.
+
+For an ATP-competitive inhibitor (Cheng and Prusoff, Biochem. Pharmacol. 1973, 22, 3099)
+
+    IC50 = K_i (1 + [ATP]/K_m)
+    fold = exp(ddG_inhibitor/RT) (1 + [ATP]/K_m,mut) / (1 + [ATP]/K_m,wt),   K_m,mut = K_m,wt exp(ddG_ATP/RT)
+
+with K_m standing for ATP's dissociation constant. The effective ddG is RT ln(fold); at [ATP] >> K_m it is
+ddG_inhibitor - ddG_ATP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import t as student_t
+
+from dockkit.core.errors import EnergyError
+from dockkit.core.model import Call, ComplexState, Estimate, ResistanceRow
+from dockkit.core.units import thermal_energy
+
+LOST_FOLD = 10.0
+"""An inhibitor whose effective fold change exceeds this is called lost."""
+
+WEAKENED_FOLD = 3.0
+"""Above this, and below LOST_FOLD, it is called weakened; below its inverse, gained."""
+
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the ddG pair means for one inhibitor."""
+
+    ddg_effective: Estimate
+    fold_change: float
+    fold_change_low: float
+    fold_change_high: float
+    call: Call
+    reason: str
+
+
+def combined_error(parts: Sequence[float]) -> float:
+    """Return the root of the summed squares of independent errors, kcal/mol."""
+    return float(np.sqrt(np.sum(np.square(parts))))
+
+
+def difference(wild_type: Estimate, mutant: Estimate) -> Estimate:
+    """Return mutant minus wild type of two independent estimates, kcal/mol."""
+    error = combined_error([wild_type.sem, mutant.sem])
+    return Estimate(mutant.value - wild_type.value, error, min(wild_type.n, mutant.n))
+
+
+def paired_difference(wild_type: ComplexState, mutant: ComplexState) -> Estimate:
+    """Return ddG of binding from the starts of two states.
+
+    Start ``k`` of both states begins from the same coordinates with the same seed, so that what they share cancels.
+
+    Parameters
+    ----------
+    wild_type, mutant : ComplexState
+        Same ligand, same path; the same number of starts.
+
+    Returns
+    -------
+    Estimate
+        Mean over starts, its standard error, and the number of starts; kcal/mol, mutant minus wild type.
+        With a single start the error is not known and is NaN.
+
+    Raises
+    ------
+    EnergyError
+        The states differ in ligand or in the number of starts.
+    """
+    if wild_type.ligand != mutant.ligand or len(wild_type.terms) != len(mutant.terms):
+        raise EnergyError(f"{mutant.variant} with {mutant.ligand}: the two states were not made along the same path")
+    differences = mutant.terms.sum(axis=1) - wild_type.terms.sum(axis=1)
+    n = len(differences)
+    sem = float(differences.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+    return Estimate(float(differences.mean()), sem, n)
+
+
+def fold_change(
+    ddg_inhibitor: float, ddg_atp: float, atp_over_km: float, temperature_kelvin: float
+) -> float:
+    """Return the Cheng-Prusoff fold change of IC50, mutant over wild type.
+
+    Parameters
+    ----------
+    ddg_inhibitor, ddg_atp : float
+        kcal/mol, mutant minus wild type.
+    atp_over_km : float
+        [ATP]/K_m of the wild type; 0 for an inhibitor that does not compete with ATP.
+    temperature_kelvin : float
+        Absolute temperature.
+
+    Returns
+    -------
+    float
+        Above 1 the mutant resists.
+    """
+    rt = thermal_energy(temperature_kelvin)
+    competition = (1.0 + atp_over_km * np.exp(-ddg_atp / rt)) / (1.0 + atp_over_km)
+    return float(np.exp(ddg_inhibitor / rt) * competition)
+
+
+def judge(
+    ddg_inhibitor: Estimate,
+    ddg_atp: Estimate | None,
+    *,
+    atp_concentration_mm: float,
+    km_wild_type_um: float,
+    temperature_kelvin: float,
+    atp_competitive: bool,
+) -> Verdict:
+    """Join the two halves into an effective ddG, a fold change and a call.
+
+    Parameters
+    ----------
+    ddg_inhibitor : Estimate
+        kcal/mol.
+    ddg_atp : Estimate or None
+        kcal/mol; None where it was not computed.
+    atp_concentration_mm : float
+        Cellular ATP, mM.
+    km_wild_type_um : float
+        K_m of the wild type for ATP, uM.
+    temperature_kelvin : float
+        Absolute temperature.
+    atp_competitive : bool
+        False leaves the ATP half out.
+
+    Returns
+    -------
+    Verdict
+        The fold-change interval is one standard error either way.
+    """
+    rt = thermal_energy(temperature_kelvin)
+    competes = atp_competitive and ddg_atp is not None
+    ratio = 1000.0 * atp_concentration_mm / km_wild_type_um if competes else 0.0
+    atp = ddg_atp if competes and ddg_atp is not None else Estimate(0.0, 0.0)
+    fold = fold_change(ddg_inhibitor.value, atp.value, ratio, temperature_kelvin)
+    boosted = ratio * np.exp(-atp.value / rt)
+    sensitivity = boosted / (1.0 + boosted)
+    error = combined_error([ddg_inhibitor.sem, sensitivity * atp.sem])
+    n = min(ddg_inhibitor.n, atp.n) if competes else ddg_inhibitor.n
+    effective = Estimate(rt * float(np.log(fold)), error, n)
+    low, high = (float(np.exp((effective.value + side * error) / rt)) for side in (-1, 1))
+    call = _call(fold)
+    reason = _reason(call, ddg_inhibitor.value, effective.value - ddg_inhibitor.value, rt, atp_competitive, competes)
+    return Verdict(effective, fold, low, high, call, reason)
+
+
+def _call(fold: float) -> Call:
+    if not np.isfinite(fold):
+        return ""
+    if fold > LOST_FOLD:
+        return "lost"
+    if fold > WEAKENED_FOLD:
+        return "weakened"
+    return "gained" if fold < 1.0 / WEAKENED_FOLD else "kept"
+
+
+def _reason(call: Call, inhibitor: float, atp: float, rt: float, competitive: bool, competes: bool) -> str:
+    threshold = rt * float(np.log(WEAKENED_FOLD))
+    if not competitive:
+        return "inhibitor half (does not compete with ATP)"
+    if not competes:
+        return "inhibitor half (ATP half not computed)"
+    if call == "kept":
+        if abs(inhibitor) <= threshold and abs(atp) <= threshold:
+            return "neither half changes by more than 3-fold"
+        return "the two halves cancel"
+    sign = -1.0 if call == "gained" else 1.0
+    halves = [name for name, part in (("inhibitor half", inhibitor), ("ATP half", atp)) if sign * part > threshold / 2]
+    return "both halves" if len(halves) != 1 else halves[0]
+
+
+def rank(rows: Sequence[ResistanceRow]) -> tuple[ResistanceRow, ...]:
+    """Rank the inhibitors of each mutation, 1 for the one that keeps most (or gains) affinity.
+
+    Parameters
+    ----------
+    rows : sequence of ResistanceRow
+        Any number of mutations; rows that failed get rank 0.
+
+    Returns
+    -------
+    tuple of ResistanceRow
+        In the given order.
+    """
+    places: dict[int, int] = {}
+    for key in {(row.kinase, row.mutation) for row in rows}:
+        members = [
+            i
+            for i, row in enumerate(rows)
+            if (row.kinase, row.mutation) == key and row.status == "ok" and np.isfinite(row.ddg_effective_kcal_mol)
+        ]
+        members.sort(key=lambda i: (rows[i].ddg_effective_kcal_mol, rows[i].ligand))
+        places.update({i: place for place, i in enumerate(members, start=1)})
+    return tuple(replace(row, rank=places.get(i, 0)) for i, row in enumerate(rows))
+
+
+def confidence_interval(estimate: Estimate, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the two-sided Student t interval of an estimate, kcal/mol.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        With its standard error over ``n`` independent values.
+    confidence : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper end; infinite where fewer than two values stand behind the estimate.
+    """
+    if estimate.n < 2 or not np.isfinite(estimate.sem):
+        return (-np.inf, np.inf)
+    half = float(student_t.ppf(0.5 + confidence / 2.0, estimate.n - 1)) * estimate.sem
+    return (estimate.value - half, estimate.value + half)
