@@ -79,7 +79,9 @@ class BindingEnergy:
             system.addParticle(1.0)
             force.addParticle(q, r, s)
         system.addForce(force)
-        return openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName(platform))
+        chosen = openmm.Platform.getPlatformByName(platform)
+        one_thread = {"Threads": "1"} if platform == "CPU" else {}
+        return openmm.Context(system, openmm.VerletIntegrator(0.001), chosen, one_thread)
 
     def terms(self, coordinates: FloatArray) -> FloatArray:
         """Return the four terms of the binding energy.

@@ -48,6 +48,26 @@ def choose_platform(wanted: str = "") -> openmm.Platform:
     raise SamplingError("OpenMM has no usable platform")
 
 
+def make_context(system: openmm.System, integrator: openmm.Integrator, platform: openmm.Platform) -> openmm.Context:
+    """Return a context whose forces are the same on every run.
+
+    Parameters
+    ----------
+    system : openmm.System
+    integrator : openmm.Integrator
+    platform : openmm.Platform
+        On the CPU one thread is used: tasks, not threads, share the cores, and the order of sums is fixed.
+
+    Returns
+    -------
+    openmm.Context
+        Without positions.
+    """
+    known = platform.getPropertyNames()
+    wanted = {"DeterministicForces": "true", "Threads": "1"}
+    return openmm.Context(system, integrator, platform, {k: v for k, v in wanted.items() if k in known})
+
+
 def _positions(context: openmm.Context) -> FloatArray:
     state = context.getState(getPositions=True)
     return np.asarray(state.getPositions(asNumpy=True).value_in_unit(unit.angstrom), dtype=np.float64)
@@ -83,7 +103,7 @@ def minimise(
     SamplingError
         The energy is not finite.
     """
-    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName(platform))
+    context = make_context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName(platform))
     context.setPositions(coordinates[region.atoms] / ANGSTROM_PER_NM)
     openmm.LocalEnergyMinimizer.minimize(context, MINIMISATION_TOLERANCE, max_iterations)
     energy = context.getState(getEnergy=True).getPotentialEnergy().value_in_unit(unit.kilocalorie_per_mole)
@@ -234,7 +254,7 @@ def _try_segment(
     integrator = openmm.LangevinMiddleIntegrator(settings.temperature_kelvin, settings.friction_per_ps, step_ps)
     integrator.setRandomNumberSeed(seed)
     integrator.setConstraintTolerance(_CONSTRAINT_TOLERANCE)
-    context = openmm.Context(system, integrator, choose_platform(settings.platform))
+    context = make_context(system, integrator, choose_platform(settings.platform))
     positions, velocities = state
     context.setPositions(positions / ANGSTROM_PER_NM)
     if velocities is None:

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dockkit.core.errors import EnergyError
+from dockkit.core.model import ComplexState, Estimate, ResistanceRow
+from dockkit.core.units import thermal_energy
+from dockkit.resistance import confidence_interval, fold_change, judge, paired_difference, rank
+
+T = 298.15
+RT = thermal_energy(T)
+COMMON = {"atp_concentration_mm": 2.0, "km_wild_type_um": 25.0, "temperature_kelvin": T, "atp_competitive": True}
+
+
+def test_thermal_energy():
+    assert RT == pytest.approx(0.59248, abs=1e-4)
+
+
+def test_ten_fold_loss_is_1_36_kcal():
+    assert fold_change(1.3643, 0.0, 80.0, T) == pytest.approx(10.0, rel=1e-3)
+
+
+def test_published_example_of_the_atp_half():
+    """EGFR L858R/T790M: K_m(ATP) 8.4 uM against 148 uM of L858R (Yun et al., PNAS 2008, 105, 2070).
+
+    Gefitinib's K_d barely changes; at 1 mM ATP the fold change is the ratio of 1 + [ATP]/K_m.
+    """
+    ddg_atp = RT * math.log(8.4 / 148.0)
+    expected = (1 + 1000 / 8.4) / (1 + 1000 / 148.0)
+    assert fold_change(0.0, ddg_atp, 1000 / 148.0, T) == pytest.approx(expected)
+    assert expected == pytest.approx(15.5, abs=0.1)
+
+
+@given(st.floats(-5, 5), st.floats(-5, 5))
+def test_saturating_atp_gives_the_difference(inhibitor, atp):
+    fold = fold_change(inhibitor, atp, 1e12, T)
+    assert RT * math.log(fold) == pytest.approx(inhibitor - atp, abs=1e-6)
+
+
+@given(st.floats(-5, 5), st.floats(-5, 5))
+def test_no_atp_leaves_the_inhibitor_half(inhibitor, atp):
+    assert RT * math.log(fold_change(inhibitor, atp, 0.0, T)) == pytest.approx(inhibitor, abs=1e-9)
+
+
+@given(st.floats(-4, 4), st.floats(-4, 4), st.floats(0.1, 1e4))
+def test_mutating_back_inverts_the_fold(inhibitor, atp, ratio):
+    there = fold_change(inhibitor, atp, ratio, T)
+    back = fold_change(-inhibitor, -atp, ratio * math.exp(-atp / RT), T)
+    assert there * back == pytest.approx(1.0, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("inhibitor", "atp", "call", "reason"),
+    [
+        (3.0, 0.0, "lost", "inhibitor half"),
+        (0.0, -3.0, "lost", "ATP half"),
+        (1.5, -1.5, "lost", "both halves"),
+        (1.0, 0.0, "weakened", "inhibitor half"),
+        (0.1, 0.1, "kept", "neither half changes by more than 3-fold"),
+        (2.0, 2.0, "kept", "the two halves cancel"),
+        (-2.0, 0.0, "gained", "inhibitor half"),
+        (0.0, 2.0, "gained", "ATP half"),
+    ],
+)
+def test_calls_and_reasons(inhibitor, atp, call, reason):
+    verdict = judge(Estimate(inhibitor, 0.1, 4), Estimate(atp, 0.1, 4), **COMMON)
+    assert (verdict.call, verdict.reason) == (call, reason)
+    assert verdict.fold_change_low < verdict.fold_change < verdict.fold_change_high
+
+
+def test_a_non_competitive_inhibitor_ignores_atp():
+    verdict = judge(Estimate(1.0, 0.2, 4), Estimate(-3.0, 0.2, 4), **{**COMMON, "atp_competitive": False})
+    assert verdict.ddg_effective.value == pytest.approx(1.0)
+    assert "does not compete" in verdict.reason
+
+
+def test_error_propagates_as_the_derivative_says():
+    verdict = judge(Estimate(1.0, 0.3, 4), Estimate(-0.5, 0.4, 4), **COMMON)
+    step = 1e-5
+    ratio = 80.0
+    slope = RT * (math.log(fold_change(1.0, -0.5 + step, ratio, T)) - math.log(fold_change(1.0, -0.5, ratio, T))) / step
+    assert verdict.ddg_effective.sem == pytest.approx(math.hypot(0.3, slope * 0.4), rel=1e-4)
+
+
+def state(receptor, name, sums):
+    terms = np.zeros((len(sums), 4))
+    terms[:, 0] = sums
+    return ComplexState(name, "T315I", receptor, "x", np.zeros((1, 3)), terms, np.zeros((receptor.n_residues, 3)), 0.0)
+
+
+def test_paired_starts_cancel_what_they_share():
+    from builders import peptide
+
+    receptor = peptide()
+    shared = np.array([0.0, 5.0, -3.0])
+    wild, mutant = state(receptor, "wild-type", shared - 40), state(receptor, "mutant", shared - 38)
+    assert paired_difference(wild, mutant) == Estimate(pytest.approx(2.0), pytest.approx(0.0), 3)
+    alone = paired_difference(state(receptor, "wild-type", [1.0]), state(receptor, "mutant", [2.0]))
+    assert math.isnan(alone.sem)
+    with pytest.raises(EnergyError, match="same path"):
+        paired_difference(wild, state(receptor, "mutant", [1.0]))
+
+
+def test_ranking_leaves_failed_rows_out():
+    def row(ligand, value, status="ok"):
+        return ResistanceRow("ABL1", "P00519", "s", "T315I", ligand, ddg_effective_kcal_mol=value, status=status)
+
+    rows = rank([row("a", 2.0), row("b", -1.0), row("c", float("nan"), "failed"), row("d", 0.5)])
+    assert [r.rank for r in rows] == [3, 1, 0, 2]
+
+
+def test_confidence_interval_of_students_t():
+    low, high = confidence_interval(Estimate(1.0, 0.5, 4))
+    assert (low, high) == (pytest.approx(1 - 3.182 * 0.5, abs=1e-3), pytest.approx(1 + 3.182 * 0.5, abs=1e-3))
+    assert confidence_interval(Estimate(1.0, float("nan"), 1)) == (-math.inf, math.inf)
