@@ -14,7 +14,7 @@ from dockkit.core.residues import ResidueTemplate
 def unit_vector(vector: ArrayLike) -> FloatArray:
     """Return ``vector`` (..., 3) scaled to length 1."""
     array = np.asarray(vector, dtype=np.float64)
-    return array / np.maximum(np.linalg.norm(array, axis=-1, keepdims=True), 1e-12)
+    return np.asarray(array / np.maximum(np.linalg.norm(array, axis=-1, keepdims=True), 1e-12))
 
 
 def dihedral(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> FloatArray:
@@ -53,7 +53,8 @@ def rotate_about(points: FloatArray, origin: ArrayLike, axis: ArrayLike, degrees
     theta = np.radians(np.asarray(degrees, dtype=np.float64))[..., None, None]
     v = points - start
     turned = v * np.cos(theta) + np.cross(k, v) * np.sin(theta)
-    return start + turned + k * np.sum(k * v, axis=-1, keepdims=True) * (1.0 - np.cos(theta))
+    turned = turned + k * np.sum(k * v, axis=-1, keepdims=True) * (1.0 - np.cos(theta))
+    return np.asarray(start + turned)
 
 
 def place_atom(a: ArrayLike, b: ArrayLike, c: ArrayLike, length: float, angle: float, torsion: float) -> FloatArray:
@@ -95,7 +96,7 @@ def superposition(
 
 
 def lay_template(template: ResidueTemplate, placed: Mapping[str, FloatArray], anchors: list[str]) -> FloatArray:
-    """Return the template's coordinates (n, 3) with its ``anchors`` laid on the ``placed`` atoms, the first one exactly."""
+    """Return the template's coordinates (n, 3) with its ``anchors`` laid on ``placed`` atoms, the first one exactly."""
     rows = [template.index(name) for name in anchors]
     target = np.array([placed[name] for name in anchors])
     weights = np.ones(len(anchors))

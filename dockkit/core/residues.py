@@ -92,7 +92,7 @@ class ResidueTemplate:
     @property
     def heavy(self) -> StrArray:
         """Names of the atoms that are not hydrogen, (n_heavy,) str."""
-        return self.atoms[self.elements != "H"]
+        return np.asarray(self.atoms[self.elements != "H"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from functools import cache
+from typing import Any
 
 from dockkit.core.errors import StoreError, StructureError, nearest
 from dockkit.core.library import library_dir
@@ -32,7 +33,9 @@ def catalogue() -> tuple[StructureEntry, ...]:
         unknown = sorted(set(item) - known)
         if unknown:
             raise StoreError(f"{path}: {name}: unknown key '{unknown[0]}'; {nearest(unknown[0], known)}")
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in item.items()}
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in item.items()
+        }
         try:
             entries.append(StructureEntry(**values))
         except TypeError as error:

@@ -1,4 +1,4 @@
-"""Read a PDB or mmCIF file into a RawStructure: one protein chain, its altlocs decided, and the hetero groups around."""
+"""Read a PDB or mmCIF file into a RawStructure: one protein chain, one altloc each, and the hetero groups around."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gzip
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import gemmi
 import numpy as np
@@ -193,7 +193,7 @@ def _protein_sites(chain: gemmi.Chain) -> list[list[gemmi.Residue]]:
     sites: dict[tuple[int, str], list[gemmi.Residue]] = {}
     for residue in chain:
         if _is_protein(residue):
-            sites.setdefault((residue.seqid.num, residue.seqid.icode), []).append(residue)
+            sites.setdefault((residue.seqid.num or 0, residue.seqid.icode), []).append(residue)
     return list(sites.values())
 
 
@@ -222,8 +222,8 @@ def _choose_chain(model: gemmi.Model, wanted: str, path: Path) -> tuple[gemmi.Ch
     return merged, note
 
 
-def _read_chain(chain: gemmi.Chain, notes: list[str]) -> dict[str, list[object]]:
-    table: dict[str, list[object]] = {key: [] for key in ("atom", "element", "owner", "xyz", "name", "icode", "number")}
+def _read_chain(chain: gemmi.Chain, notes: list[str]) -> dict[str, list[Any]]:
+    table: dict[str, list[Any]] = {key: [] for key in ("atom", "element", "owner", "xyz", "name", "icode", "number")}
     altlocs, selenium, repeats = [], [], 0
     for site in _protein_sites(chain):
         residue = site[0]
@@ -276,7 +276,7 @@ def _read_hetero(model: gemmi.Model, protein: FloatArray) -> tuple[tuple[HetGrou
             gap = np.sqrt(((xyz[:, None] - protein[None]) ** 2).sum(-1)).min()
             groups.append(
                 HetGroup(
-                    residue.name, chain.name, residue.seqid.num, residue.seqid.icode.strip(),
+                    residue.name, chain.name, residue.seqid.num or 0, residue.seqid.icode.strip(),
                     frozen_array([a.name for a in atoms], str, (None,), residue.name),
                     frozen_array([a.element.name for a in atoms], str, (None,), residue.name),
                     frozen_array(xyz, np.float64, (None, 3), residue.name), round(float(gap), 3),
@@ -317,7 +317,7 @@ def read_structure(path: str | Path, chain: str = "") -> RawStructure:
     table = _read_chain(selected, notes)
     xyz = np.array(table["xyz"], dtype=np.float64).reshape(-1, 3)
     if not np.isfinite(xyz).all():
-        owner = int(np.array(table["owner"])[~np.isfinite(xyz).all(axis=1)][0])  # type: ignore[arg-type]
+        owner = int(np.array(table["owner"])[~np.isfinite(xyz).all(axis=1)][0])
         where = f"{table['name'][owner]} {table['number'][owner]}"
         raise StructureError(f"{path}: chain {selected.name} {where} has coordinates that are not finite numbers")
     if len(xyz) < 4 or np.ptp(xyz, axis=0).max() < 1.0:

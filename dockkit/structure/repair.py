@@ -128,7 +128,7 @@ def cap_start(residue: WorkResidue, cloud: FloatArray) -> WorkResidue:
     """Return an acetyl group before ``residue``, turned to clash least with ``cloud`` (n, 3)."""
     n, ca, c = residue.xyz["N"], residue.xyz["CA"], residue.xyz["C"]
     best: tuple[float, dict[str, FloatArray]] | None = None
-    scan = PHI_SCAN
+    scan: tuple[float, ...] = PHI_SCAN
     if residue.name == "PRO":
         away = n - 1.335 * unit_vector(unit_vector(ca - n) + unit_vector(residue.xyz["CD"] - n))
         scan = (float(dihedral(away, n, ca, c)),)

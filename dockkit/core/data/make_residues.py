@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +19,38 @@ from openmm.app import ForceField, Modeller, NoCutoff, PDBFile, Simulation
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
-ONE_LETTER = {
-    "A": "ALA", "R": "ARG", "N": "ASN", "D": "ASP", "C": "CYS", "Q": "GLN", "E": "GLU", "G": "GLY", "H": "HIS", "I": "ILE",
-    "L": "LEU", "K": "LYS", "M": "MET", "F": "PHE", "P": "PRO", "S": "SER", "T": "THR", "W": "TRP", "Y": "TYR", "V": "VAL",
-}  # fmt: skip
+LETTERS = (
+    "ALA A ARG R ASN N ASP D CYS C GLN Q GLU E GLY G HIS H ILE I"
+    " LEU L LYS K MET M PHE F PRO P SER S THR T TRP W TYR Y VAL V"
+)
+ONE_LETTER = {letter: name for name, letter in zip(LETTERS.split()[::2], LETTERS.split()[1::2], strict=True)}
 VARIANT = {"ASP": "ASH", "GLU": "GLH", "HIS": "HIP"}
 OPTIONAL = {"ASP": ["HD2"], "GLU": ["HE2"], "HIS": ["HD1", "HE2"], "CYS": ["HG"], "LYS": ["HZ1"]}
 CHI = {  # the IUPAC-IUB 1970 definition
-    "ARG": ["CG", "CD", "NE", "CZ"], "ASN": ["CG", "OD1"], "ASP": ["CG", "OD1"], "CYS": ["SG"], "GLN": ["CG", "CD", "OE1"],
-    "GLU": ["CG", "CD", "OE1"], "HIS": ["CG", "ND1"], "ILE": ["CG1", "CD1"], "LEU": ["CG", "CD1"],
-    "LYS": ["CG", "CD", "CE", "NZ"], "MET": ["CG", "SD", "CE"], "PHE": ["CG", "CD1"], "PRO": ["CG", "CD"], "SER": ["OG"],
-    "THR": ["OG1"], "TRP": ["CG", "CD1"], "TYR": ["CG", "CD1"], "VAL": ["CG1"],
-}  # fmt: skip
+    "ARG": ["CG", "CD", "NE", "CZ"],
+    "LYS": ["CG", "CD", "CE", "NZ"],
+    "MET": ["CG", "SD", "CE"],
+    "GLN": ["CG", "CD", "OE1"],
+    "GLU": ["CG", "CD", "OE1"],
+    "ASN": ["CG", "OD1"],
+    "ASP": ["CG", "OD1"],
+    "HIS": ["CG", "ND1"],
+    "ILE": ["CG1", "CD1"],
+    "PRO": ["CG", "CD"],
+    "CYS": ["SG"],
+    "SER": ["OG"],
+    "THR": ["OG1"],
+    "VAL": ["CG1"],
+    **dict.fromkeys(("LEU", "PHE", "TRP", "TYR"), ["CG", "CD1"]),
+}
 BACKBONE = ("N", "H", "CA", "HA", "HA2", "HA3", "C", "O")
 
 
-def minimised_tripeptide(letter: str, name: str) -> tuple[Any, np.ndarray]:
+def minimised_tripeptide(letter: str, name: str, seed: int = 7) -> tuple[Any, np.ndarray]:
     """Return the topology and coordinates (n, 3) in Angstrom of Ala-X-Ala."""
+    random.seed(seed)
     molecule = Chem.AddHs(Chem.MolFromSequence(f"A{letter}A"))
-    AllChem.EmbedMolecule(molecule, randomSeed=7)
+    AllChem.EmbedMolecule(molecule, randomSeed=seed)
     AllChem.MMFFOptimizeMolecule(molecule, maxIters=2000)
     heavy = Chem.RemoveHs(molecule)
     if name == "ILE":  # RDKit calls the carbon that carries CD1 CG2
@@ -73,6 +87,25 @@ def moved_by(bonds: list[list[str]], axis: tuple[str, str]) -> list[str]:
     return [] if axis[0] in seen else sorted(seen - {axis[1]})
 
 
+def pucker(order: list[Any], xyz: np.ndarray) -> float:
+    """Return the sign of the proline chi1 angle."""
+    n, ca, cb, cg = (next(xyz[a.index] for a in order if a.name == name) for name in ("N", "CA", "CB", "CG"))
+    return float(np.sign(np.dot(np.cross(ca - n, cb - ca), cg - cb)))
+
+
+def other_pucker(order: list[Any], xyz: np.ndarray) -> list[list[float]]:
+    """Return proline's coordinates with the ring bent the other way, main chain trans as before."""
+    for seed in range(8, 60):
+        topology, trial = minimised_tripeptide("P", "PRO", seed)
+        atoms = {a.name: trial[a.index] for a in list(topology.residues())[1].atoms()}
+        points = np.zeros_like(xyz)
+        for atom in order:
+            points[atom.index] = atoms[atom.name]
+        if pucker(order, points) != pucker(order, xyz):
+            return [[round(float(v), 4) for v in atoms[a.name] - atoms["CA"]] for a in order]
+    raise RuntimeError("no second proline pucker found")
+
+
 def describe(letter: str, name: str) -> dict[str, Any]:
     """Return one residue's record."""
     topology, xyz = minimised_tripeptide(letter, name)
@@ -86,6 +119,7 @@ def describe(letter: str, name: str) -> dict[str, Any]:
         for k in range(len(chain) - 3)
     ]
     order = sorted(atoms, key=lambda a: (a.name not in BACKBONE, a.index))
+    alternates = [other_pucker(order, xyz)] if name == "PRO" else []
     return {
         "letter": letter,
         "atoms": [a.name for a in order],
@@ -94,6 +128,7 @@ def describe(letter: str, name: str) -> dict[str, Any]:
         "bonds": bonds,
         "chis": chis,
         "optional": OPTIONAL.get(name, []),
+        "alternates": alternates,
     }
 
 
