@@ -105,47 +105,6 @@ def lay_template(template: ResidueTemplate, placed: Mapping[str, FloatArray], an
     return np.asarray((template.coordinates - template.coordinates[rows[0]]) @ rotation + target[0])
 
 
-def residue_hydrogens(
-    template: ResidueTemplate, heavy: Mapping[str, FloatArray], previous_c: FloatArray | None, absent: frozenset[str]
-) -> dict[str, FloatArray]:
-    """Place every hydrogen of a residue from the template's geometry.
-
-    Parameters
-    ----------
-    template : ResidueTemplate
-    heavy : mapping of str to (3,) float
-        All heavy atoms of the residue, Angstrom.
-    previous_c : (3,) float or None
-        Carbonyl carbon of the residue before, for the amide hydrogen.
-    absent : frozenset of str
-        Hydrogens that this protonation state lacks.
-
-    Returns
-    -------
-    dict of str to (3,) float
-        In template order; groups with one heavy neighbour stand as in the template (staggered, or planar for amides).
-    """
-    placed: dict[str, FloatArray] = {}
-    wanted = [name for name in template.atoms[template.elements == "H"] if name not in absent]
-    laid: dict[str, FloatArray] = {}
-    for name in wanted:
-        parent = template.neighbours(name)[0]
-        if name == "H":
-            toward = unit_vector(heavy["CA"] - heavy["N"])
-            if previous_c is not None:
-                toward = toward + unit_vector(previous_c - heavy["N"])
-            placed["H"] = heavy["N"] - 1.01 * unit_vector(toward)
-            continue
-        if parent not in laid:
-            bonded = [other for other in template.neighbours(parent) if other in heavy]
-            anchors = [parent, *bonded]
-            if len(bonded) == 1:
-                anchors += [n for n in template.neighbours(bonded[0]) if n in heavy and n not in anchors]
-            laid[parent] = lay_template(template, heavy, anchors)
-        placed[str(name)] = laid[parent][template.index(name)]
-    return placed
-
-
 def template_chis(template: ResidueTemplate) -> FloatArray:
     """Return the chi angles of the template as stored, (n_chi,) float, degrees."""
     points = [[template.coordinates[template.index(name)] for name in chi.atoms] for chi in template.chis]

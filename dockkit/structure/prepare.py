@@ -11,11 +11,8 @@ from dockkit.core.errors import StructureError
 from dockkit.core.model import Kinase, Receptor
 from dockkit.core.residues import parent_name, templates
 from dockkit.structure.protonate import add_hydrogens, assign_states
-from dockkit.structure.reading import RawStructure
+from dockkit.structure.reading import PEPTIDE_BOND_LIMIT, RawStructure
 from dockkit.structure.repair import WorkResidue, add_oxygen, add_side_chain, cap_end, cap_start, heavy_cloud
-
-PEPTIDE_BOND_LIMIT: Final = 2.5
-"""A C-N distance beyond this is a break, Angstrom."""
 
 DISULFIDE_LIMIT: Final = 2.5
 """SG-SG distance within which two cysteines are bonded, Angstrom."""

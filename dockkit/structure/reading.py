@@ -17,6 +17,9 @@ from dockkit.core.residues import one_letter, parent_name
 
 MAX_FILE_BYTES: Final = 400_000_000
 WATERS: Final = frozenset({"HOH", "WAT", "DOD", "H2O", "SOL", "TIP3", "TIP"})
+PEPTIDE_BOND_LIMIT: Final = 2.5
+"""A C-N distance beyond this is a break, Angstrom."""
+
 MIN_CHAIN_RESIDUES: Final = 30
 """A chain this long is taken for a protein rather than a peptide when none is asked for."""
 
@@ -96,6 +99,24 @@ class RawStructure:
     def n_residues(self) -> int:
         """Number of residues."""
         return len(self.residue_names)
+
+    @property
+    def chain_ids(self) -> StrArray:
+        """The chosen chain for every residue, (n_residues,) str."""
+        return np.array([self.chain] * self.n_residues, dtype=str)
+
+    @property
+    def segments(self) -> IntArray:
+        """Segment of each residue, (n_residues,) int; it rises where no peptide bond joins a residue to the last."""
+        ends: dict[str, FloatArray] = {}
+        for name in ("C", "N"):
+            rows = np.flatnonzero(self.atom_names == name)
+            ends[name] = np.full((self.n_residues, 3), np.inf)
+            ends[name][self.atom_residue[rows]] = self.coordinates[rows]
+        with np.errstate(invalid="ignore"):
+            gaps = np.linalg.norm(ends["N"][1:] - ends["C"][:-1], axis=1)
+        joined = gaps <= PEPTIDE_BOND_LIMIT
+        return np.concatenate([[0], np.cumsum(~joined)]).astype(np.int64)
 
     @property
     def sequence(self) -> str:
