@@ -1,0 +1,1 @@
+"""Where the stages meet: a study becomes tasks, tasks become records, records become a result."""

@@ -1,0 +1,183 @@
+"""Join the records of a finished plan into the study's result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from dockkit import resistance
+from dockkit.core.errors import DockkitError
+from dockkit.core.model import Call, Estimate, ResistanceRow, RowDetail, StudyResult
+from dockkit.pipeline.plan import Cell, Plan
+from dockkit.store import Outcome, Store, package_versions
+
+_NEEDED: Final = ("receptor", "ligand", "parameters", "pose", "wild_type", "mutant")
+_DYNAMICS: Final = ("dynamics_wild_type", "dynamics_mutant", "comparison")
+
+
+def collect(plan: Plan, store: Store, outcomes: Mapping[str, Outcome]) -> StudyResult:
+    """Return the result of a plan whose tasks all have an outcome.
+
+    Parameters
+    ----------
+    plan : Plan
+        The study as tasks.
+    store : Store
+        Where the records are.
+    outcomes : mapping of str to Outcome
+        How each task ended, by key.
+
+    Returns
+    -------
+    StudyResult
+        One row for each mutation with each ligand; a row whose tasks failed says so.
+
+    Raises
+    ------
+    StoreError
+        A record that should be there cannot be read.
+    """
+    details = {_name(cell): _detail(cell, plan, store, outcomes) for cell in plan.cells}
+    atp = {cell.variant.label: details[_name(cell)] for cell in plan.cells if cell.is_atp}
+    rows = [
+        _judge(cell, details[_name(cell)], atp.get(cell.variant.label), plan) for cell in plan.cells if not cell.is_atp
+    ]
+    ranked = resistance.rank([detail.row for detail in rows])
+    study = plan.study
+    return StudyResult(
+        name=study.name,
+        title=study.title or study.name,
+        question=study.question,
+        kinase=plan.kinase,
+        numbering=study.numbering,
+        rows=tuple(replace(detail, row=row) for detail, row in zip(rows, ranked, strict=True)),
+        atp=tuple(atp.values()),
+        atp_concentration_mm=study.atp.concentration_mm,
+        temperature_kelvin=study.temperature_kelvin,
+        warnings=(*plan.warnings, *_state_warnings([*rows, *atp.values()])),
+        provenance=_provenance(plan, outcomes),
+    )
+
+
+def _name(cell: Cell) -> tuple[str, str]:
+    return (cell.variant.label, cell.ligand.label)
+
+
+def _detail(cell: Cell, plan: Plan, store: Store, outcomes: Mapping[str, Outcome]) -> RowDetail:
+    """Load what there is of one cell; the row gets ddG of binding, or the reason why there is none."""
+    parts: dict[str, Any] = {
+        role: store.load(key)
+        for role, key in cell.keys.items()
+        if outcomes[key].ok and role in ("receptor", "ligand", "pose", "wild_type", "mutant", "comparison")
+    }
+    pose, receptor = parts.get("pose"), parts.get("receptor")
+    row = ResistanceRow(
+        kinase=plan.kinase.gene,
+        uniprot=plan.kinase.uniprot,
+        structure=cell.template.label,
+        mutation=cell.variant.label,
+        ligand=cell.ligand.label,
+        modelled_structure=cell.template.modelled or (receptor is not None and receptor.modelled),
+        binding_type=cell.ligand.binding_type,
+        pose_engine=pose.engine if pose is not None else "",
+    )
+    return RowDetail(
+        row=_with_energy(row, cell, parts, outcomes),
+        ligand=parts.get("ligand"),
+        pose=pose,
+        wild_type=parts.get("wild_type"),
+        mutant=parts.get("mutant"),
+        dynamics=parts.get("comparison"),
+        variant=cell.variant,
+    )
+
+
+def _with_energy(
+    row: ResistanceRow, cell: Cell, parts: Mapping[str, Any], outcomes: Mapping[str, Outcome]
+) -> ResistanceRow:
+    cause = _first_failure(cell, outcomes, _NEEDED)
+    if cause is not None:
+        return replace(row, status="failed", message=cause)
+    try:
+        ddg = resistance.paired_difference(parts["wild_type"], parts["mutant"])
+    except DockkitError as error:
+        return replace(row, status="failed", message=str(error))
+    message = _first_failure(cell, outcomes, _DYNAMICS) or ""
+    return replace(row, ddg_inhibitor_kcal_mol=ddg.value, ddg_inhibitor_sem=ddg.sem, message=message)
+
+
+def _first_failure(cell: Cell, outcomes: Mapping[str, Outcome], roles: tuple[str, ...]) -> str | None:
+    """Return the reason of the first task of these roles that failed, None where all went well."""
+    for role in roles:
+        outcome = outcomes[cell.keys[role]] if role in cell.keys else None
+        if outcome is not None and not outcome.ok:
+            cause = outcome.message
+            return cause if outcome.status == "upstream" else f"{outcome.label} failed: {cause}"
+    return None
+
+
+def _judge(cell: Cell, detail: RowDetail, atp: RowDetail | None, plan: Plan) -> RowDetail:
+    """Join the inhibitor half and the ATP half of a row."""
+    row = detail.row
+    if row.status != "ok":
+        return detail
+    ddg = _own_ddg(detail)
+    ddg_atp = _own_ddg(atp) if atp is not None and atp.row.status == "ok" else None
+    verdict = resistance.judge(
+        ddg,
+        ddg_atp,
+        atp_concentration_mm=plan.study.atp.concentration_mm,
+        km_wild_type_um=plan.study.atp.km_wild_type_um,
+        temperature_kelvin=plan.study.temperature_kelvin,
+        atp_competitive=cell.ligand.entry.atp_competitive if cell.ligand.entry else True,
+    )
+    message = row.message
+    if atp is not None and atp.row.status != "ok":
+        message = "; ".join(filter(None, (message, f"ATP half missing: {atp.row.message}")))
+    call: Call = verdict.call
+    row = replace(
+        row,
+        ddg_atp_kcal_mol=ddg_atp.value if ddg_atp else row.ddg_atp_kcal_mol,
+        ddg_atp_sem=ddg_atp.sem if ddg_atp else row.ddg_atp_sem,
+        ddg_effective_kcal_mol=verdict.ddg_effective.value,
+        ddg_effective_sem=verdict.ddg_effective.sem,
+        fold_change=verdict.fold_change,
+        fold_change_low=verdict.fold_change_low,
+        fold_change_high=verdict.fold_change_high,
+        call=call,
+        reason=verdict.reason,
+        message=message,
+    )
+    return replace(detail, row=row)
+
+
+def _own_ddg(detail: RowDetail) -> Estimate:
+    starts = len(detail.mutant.terms) if detail.mutant is not None else 1
+    return Estimate(detail.row.ddg_inhibitor_kcal_mol, detail.row.ddg_inhibitor_sem, starts)
+
+
+def _state_warnings(details: list[RowDetail]) -> list[str]:
+    found = [
+        f"{state.ligand}, {state.variant} {state.state}: {text}"
+        for detail in details
+        for state in (detail.wild_type, detail.mutant)
+        if state is not None
+        for text in state.warnings
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _provenance(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[tuple[str, str], ...]:
+    seconds = sum(outcome.seconds for outcome in outcomes.values())
+    platforms = sorted({outcome.platform for outcome in outcomes.values() if outcome.platform})
+    settings = plan.study
+    return (
+        *package_versions(),
+        ("platform", ", ".join(platforms)),
+        ("seed", str(settings.seed)),
+        ("tasks", str(len(outcomes))),
+        ("processor seconds", f"{seconds:.0f}"),
+        ("ATP", f"{settings.atp.concentration_mm:g} mM, wild-type K_m {settings.atp.km_wild_type_um:g} uM"),
+        ("temperature", f"{settings.temperature_kelvin:g} K"),
+    )

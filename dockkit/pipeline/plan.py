@@ -1,0 +1,451 @@
+"""Turn a study into tasks: choose structures, check everything that can be checked early, and key each task."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from dockkit import kinase as kinases
+from dockkit import ligand as ligands
+from dockkit import structure as structures
+from dockkit.core.errors import InputError, SettingsError, StructureError
+from dockkit.core.library import library_dir
+from dockkit.core.model import Kinase, LigandEntry, StructureEntry, Variant
+from dockkit.core.records import canonical_json, fingerprint
+from dockkit.core.settings import Study
+from dockkit.core.task import Step, Task, make_task
+from dockkit.pipeline.choice import choice_warnings, choose_entry, ligand_warnings, wanted_dfg
+from dockkit.pipeline.variants import check_against_sequence, check_present, parse_mutations, with_wild_type
+
+ATP: Final = "ATP.Mg"
+"""Library name of ATP with its two magnesium ions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A structure that stands for one conformation.
+
+    Parameters
+    ----------
+    name : str
+        Library name, or the path of a file, as the steps see it.
+    label : str
+        For tables.
+    dfg : str
+        DFG state where known, else ``unknown``.
+    modelled : bool
+    content : str
+        sha256 of everything the receptor depends on.
+    letters : dict of int to str
+        One-letter codes by residue number in the study's numbering; empty for a library structure.
+    entry : StructureEntry or None
+        Of a library structure.
+    """
+
+    name: str
+    label: str
+    dfg: str
+    modelled: bool
+    content: str
+    letters: dict[int, str] = field(default_factory=dict)
+    entry: StructureEntry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLigand:
+    """A ligand as the plan knows it.
+
+    Parameters
+    ----------
+    text : str
+        As the user wrote it: library name, SMILES or path.
+    label : str
+        For tables.
+    entry : LigandEntry or None
+        Catalogue facts where known.
+    content : str
+        sha256 of the catalogue entry or the file; empty for a SMILES, which says everything itself.
+    """
+
+    text: str
+    label: str
+    entry: LigandEntry | None
+    content: str
+
+    @property
+    def binding_type(self) -> str:
+        """Binding type, ``unknown`` where the catalogue does not say."""
+        return self.entry.binding_type if self.entry else "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One mutation with one ligand, and the keys of the tasks behind it.
+
+    ``keys`` has the roles receptor, ligand, parameters, pose, wild_type, mutant and, where dynamics are asked for,
+    dynamics_wild_type, dynamics_mutant and comparison.
+    """
+
+    variant: Variant
+    ligand: PlannedLigand
+    template: Template
+    is_atp: bool
+    keys: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A study as tasks.
+
+    Parameters
+    ----------
+    study : Study
+    kinase : Kinase
+    tasks : tuple of Task
+        Each after those it needs; no key occurs twice.
+    cells : tuple of Cell
+        Mutation by mutation: the inhibitors in the study's order, then ATP.
+    warnings : tuple of str
+    """
+
+    study: Study
+    kinase: Kinase
+    tasks: tuple[Task, ...]
+    cells: tuple[Cell, ...]
+    warnings: tuple[str, ...]
+
+
+def derive_seed(seed: int, *names: str) -> int:
+    """Return a seed below 2**31 for one part of a study, independent of the others.
+
+    Parameters
+    ----------
+    seed : int
+        The study's seed.
+    *names : str
+        What the part is.
+
+    Returns
+    -------
+    int
+        The same for the same arguments everywhere.
+    """
+    digest = hashlib.sha256(canonical_json([seed, *names]).encode("ascii")).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def _sha256(*parts: str | bytes | Path) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part.read_bytes() if isinstance(part, Path) else part
+        digest.update(hashlib.sha256(data).digest())
+    return digest.hexdigest()
+
+
+# ------------------------------------------------------------------------------------------------ structures
+
+
+def _is_file(text: str) -> bool:
+    return bool(text) and (
+        Path(text).is_file() or Path(text).suffix.lower() in (".pdb", ".cif", ".ent", ".mmcif", ".gz")
+    )
+
+
+def _read_letters(study: Study, path: str, kinase: Kinase | None) -> tuple[Kinase, dict[int, str]]:
+    """Read a structure file as far as a plan needs it: which kinase it is, and its residues by number."""
+    raw = structures.read_structure(path, chain=study.structures.chain)
+    found, numbers = kinases.identify_kinase(raw.sequence, segments=raw.segments)
+    if kinase is not None and kinase.uniprot != found.uniprot:
+        raise StructureError(
+            f"{path}: the chain is {found.gene} ({found.uniprot}), the study is about {kinase.gene}; "
+            "give another structure or chain, or change the study's kinase"
+        )
+    shown = numbers if study.numbering == "uniprot" else raw.author_numbers
+    present = zip(shown.tolist(), raw.sequence, numbers.tolist(), strict=True)
+    letters = {
+        number: letter for number, letter, uniprot in present if number and (uniprot or study.numbering == "author")
+    }
+    return found, letters
+
+
+def _library_template(entry: StructureEntry, kinase: Kinase) -> Template:
+    folder = library_dir("structures")
+    files = [folder / name for name in (entry.file, entry.bound_ligand_file) if name]
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        raise StructureError(f"{entry.name}: the library lacks {missing[0]}; install dockkit again")
+    content = _sha256(fingerprint(entry), fingerprint(kinase), *files)
+    return Template(entry.name, entry.name, entry.dfg, entry.modelled, content, entry=entry)
+
+
+def _resolve_kinase(study: Study) -> Kinase:
+    """Return the study's kinase: named, or read from its structure."""
+    if study.kinase:
+        return kinases.load_kinase(study.kinase)
+    for text in (study.structures.dfg_in, study.structures.dfg_out):
+        if _is_file(text):
+            return _read_letters(study, text, None)[0]
+        if text:
+            return kinases.load_kinase(structures.find_entry(text).kinase)
+    raise SettingsError("no kinase is given and no structure to read it from; set kinase = '...' in the study")
+
+
+class _Templates:
+    """The structure for each ligand, each read and hashed once."""
+
+    def __init__(self, study: Study, kinase: Kinase) -> None:
+        self._study, self._kinase = study, kinase
+        self._made: dict[str, Template] = {}
+
+    def choose(self, ligand: PlannedLigand) -> Template:
+        named = self._study.structures
+        text = named.dfg_out if wanted_dfg(ligand.binding_type) == "out" else named.dfg_in
+        if not text:
+            own = [entry for entry in structures.catalogue() if entry.kinase == self._kinase.gene]
+            if not own:
+                have = sorted({entry.kinase for entry in structures.catalogue()})
+                raise StructureError(
+                    f"the library holds no structure of {self._kinase.gene}; name a file under [structures] "
+                    f"(the library has {', '.join(have)})"
+                )
+            text = choose_entry(own, ligand.binding_type, ligand.label).name
+        if text not in self._made:
+            self._made[text] = self._file(text) if _is_file(text) else self._named(text)
+        return self._made[text]
+
+    def _named(self, text: str) -> Template:
+        entry = structures.find_entry(text)
+        if entry.kinase != self._kinase.gene:
+            raise StructureError(f"'{text}' is a structure of {entry.kinase}, the study is about {self._kinase.gene}")
+        return _library_template(entry, self._kinase)
+
+    def _file(self, text: str) -> Template:
+        letters = _read_letters(self._study, text, self._kinase)[1]
+        content = _sha256(Path(text), fingerprint(self._kinase))
+        return Template(text, Path(text).name, "unknown", False, content, letters)
+
+
+# --------------------------------------------------------------------------------------------------- ligands
+
+
+def _plan_ligand(text: str, seed: int) -> PlannedLigand:
+    """Look a ligand up; what is not in the library is read at once, so that a bad one is told early."""
+    by_name = {entry.name.lower(): entry for entry in ligands.catalogue()}
+    known = by_name.get(text.lower())
+    if known is not None:
+        return PlannedLigand(known.name, known.name, known, fingerprint(known))
+    record = ligands.load_ligand(text, seed=seed)
+    known_content = fingerprint(record.entry) if record.entry else ""
+    content = _sha256(Path(text)) if Path(text).is_file() else known_content
+    return PlannedLigand(text, record.name, record.entry, content)
+
+
+def _parameter_content() -> str:
+    """Return the sha256 of the shipped ligand parameters."""
+    folder = library_dir("ligands") / "parameters"
+    files = sorted(path for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
+    return _sha256(*(part for path in files for part in (path.name, path)))
+
+
+# ----------------------------------------------------------------------------------------------------- tasks
+
+
+class _Builder:
+    """Makes tasks, each key once, in an order in which they could run."""
+
+    def __init__(self, study: Study, kinase: Kinase, steps: Mapping[str, Step]) -> None:
+        self._study, self._kinase, self._steps = study, kinase, steps
+        self._parameters = _parameter_content()
+        self.tasks: dict[str, Task] = {}
+
+    def _add(
+        self,
+        step: str,
+        params: dict[str, Any],
+        inputs: dict[str, str],
+        label: str,
+        contents: Mapping[str, str] | None = None,
+    ) -> str:
+        task = make_task(self._steps, step, params, inputs, label, contents)
+        self.tasks.setdefault(task.key, task)
+        return task.key
+
+    def cell(self, variant: Variant, ligand: PlannedLigand, template: Template) -> dict[str, str]:
+        """Add the tasks of one mutation with one ligand; return their keys by role."""
+        keys = self._shared(ligand, template)
+        keys.update(self._states(keys, variant, ligand))
+        if self._study.md.enabled:
+            keys.update(self._dynamics(keys, variant, ligand))
+        return keys
+
+    def _shared(self, ligand: PlannedLigand, template: Template) -> dict[str, str]:
+        study, gene = self._study, self._kinase.gene
+        keys = {}
+        keys["receptor"] = self._add(
+            "receptor",
+            {
+                "entry": template.name,
+                "chain": study.structures.chain,
+                "ph": study.structures.ph,
+                "numbering": study.numbering,
+                "kinase": gene,
+                "seed": study.seed,
+            },
+            {},
+            f"structure {template.label}",
+            {"entry": template.content},
+        )
+        contents = {"ligand": ligand.content} if ligand.content else None
+        keys["ligand"] = self._add(
+            "ligand", {"ligand": ligand.text, "seed": study.seed}, {}, f"molecule {ligand.label}", contents
+        )
+        keys["parameters"] = self._add(
+            "parameters", {}, {"ligand": keys["ligand"]}, f"parameters of {ligand.label}", {"library": self._parameters}
+        )
+        keys["pose"] = self._add(
+            "pose",
+            {
+                "docking": study.docking.model_dump(mode="json"),
+                "seed": derive_seed(study.seed, "pose", ligand.label, template.label),
+                "cpu": 1,
+                "kinase": gene,
+                "entry": template.name,
+            },
+            {"receptor": keys["receptor"], "ligand": keys["ligand"]},
+            f"pose of {ligand.label} in {template.label}",
+            {"entry": template.content},
+        )
+        return keys
+
+    def _states(self, keys: dict[str, str], variant: Variant, ligand: PlannedLigand) -> dict[str, str]:
+        study = self._study
+        made = {}
+        for state in ("wild-type", "mutant"):
+            params = {
+                "variant": variant.label,
+                "state": state,
+                "numbering": study.numbering,
+                "relax": study.relax.model_dump(mode="json"),
+                "energy": study.energy.model_dump(mode="json"),
+                "seed": derive_seed(study.seed, "state", variant.label, ligand.label),
+            }
+            inputs = {role: keys[role] for role in ("receptor", "ligand", "parameters", "pose")}
+            made[state.replace("-", "_")] = self._add(
+                "state", params, inputs, f"{state} energies of {ligand.label}, {variant.label}"
+            )
+        return made
+
+    def _dynamics(self, keys: dict[str, str], variant: Variant, ligand: PlannedLigand) -> dict[str, str]:
+        study = self._study
+        made = {}
+        for state in ("wild-type", "mutant"):
+            role = state.replace("-", "_")
+            params = {
+                "md": study.md.model_dump(mode="json"),
+                "energy": study.energy.model_dump(mode="json"),
+                "seed": derive_seed(study.seed, "dynamics", variant.label, ligand.label),
+                "state": state,
+                "variant": variant.label,
+                "numbering": study.numbering,
+            }
+            inputs = {
+                "complex": keys[role],
+                **{role: keys[role] for role in ("receptor", "ligand", "parameters", "pose")},
+            }
+            made[f"dynamics_{role}"] = self._add(
+                "dynamics", params, inputs, f"{state} dynamics of {ligand.label}, {variant.label}"
+            )
+        made["comparison"] = self._add(
+            "comparison",
+            {"kinase": self._kinase.gene, "numbering": study.numbering},
+            {
+                "wild_type": made["dynamics_wild_type"],
+                "mutant": made["dynamics_mutant"],
+                "ligand": keys["ligand"],
+            },
+            f"comparison of {ligand.label}, {variant.label}",
+            {"kinase": fingerprint(self._kinase)},
+        )
+        return made
+
+
+def plan(study: Study, steps: Mapping[str, Step]) -> Plan:
+    """Plan a study without computing anything.
+
+    Parameters
+    ----------
+    study : Study
+        Checked settings.
+    steps : mapping of str to Step
+        The table of steps, for their versions.
+
+    Returns
+    -------
+    Plan
+        The tasks, what each row of the result is made of, and warnings.
+
+    Raises
+    ------
+    InputError
+        An unknown kinase, ligand or structure, a mutation that cannot be read, does not fit the sequence or is not in
+        the structure, a file that cannot be read.
+    """
+    kinase = _resolve_kinase(study)
+    parsed = parse_mutations(study.mutations)
+    if study.numbering == "uniprot":
+        for variant in parsed:
+            check_against_sequence(variant, kinase)
+    planned = [_plan_ligand(text, study.seed) for text in study.inhibitors]
+    _refuse_twins(planned)
+    atp = [_plan_ligand(ATP, study.seed)] if study.atp.include else []
+    templates, builder = _Templates(study, kinase), _Builder(study, kinase, steps)
+    chosen = {ligand.text: templates.choose(ligand) for ligand in (*planned, *atp)}
+    letters = dict(enumerate(kinase.sequence, start=1))
+    for template in chosen.values():
+        letters = template.letters or letters
+    variants = [with_wild_type(variant, letters) for variant in parsed]
+    cells = []
+    for variant in variants:
+        for ligand in (*planned, *atp):
+            template = chosen[ligand.text]
+            _check_site(variant, template, study.numbering)
+            cells.append(Cell(variant, ligand, template, ligand in atp, builder.cell(variant, ligand, template)))
+    warnings = _warnings((*planned, *atp), chosen, kinase)
+    return Plan(study, kinase, tuple(builder.tasks.values()), tuple(cells), warnings)
+
+
+def _refuse_twins(planned: Iterable[PlannedLigand]) -> None:
+    seen: dict[str, str] = {}
+    for ligand in planned:
+        if ligand.label in seen:
+            raise InputError(
+                f"two inhibitors are named {ligand.label} ('{seen[ligand.label]}' and '{ligand.text}'); "
+                "leave one out, or name the molecules differently in their files"
+            )
+        seen[ligand.label] = ligand.text
+
+
+def _check_site(variant: Variant, template: Template, numbering: str) -> None:
+    if template.entry is not None:
+        entry = template.entry
+        for site in variant.substitutions:
+            if not entry.first <= site.number <= entry.last:
+                raise StructureError(
+                    f"{site.label}: {entry.name} has residues {entry.first}-{entry.last} only; "
+                    "name another structure under [structures]"
+                )
+    else:
+        check_present(variant, template.letters, template.label, numbering)
+
+
+def _warnings(planned: Iterable[PlannedLigand], chosen: Mapping[str, Template], kinase: Kinase) -> tuple[str, ...]:
+    found: list[str] = []
+    for ligand in planned:
+        found += ligand_warnings(ligand.entry, ligand.label)
+        template = chosen[ligand.text]
+        if template.entry is not None:
+            found += choice_warnings(template.entry, ligand.binding_type, ligand.label, kinase.gene)
+    return tuple(dict.fromkeys(found))

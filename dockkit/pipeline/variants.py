@@ -1,0 +1,114 @@
+"""Check a study's mutations against sequences before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from dockkit.core.errors import MutationError
+from dockkit.core.model import Kinase, Variant
+from dockkit.mutation import parse_variant
+
+KNOWN_OFFSETS: Final = {
+    "ABL1": (-19, "isoform 1b numbers residues 19 higher"),
+    "EGFR": (24, "the mature protein is numbered 24 lower"),
+}
+"""Other numberings in use (canonical minus other), after UniProt P00519 and P00533."""
+
+
+def parse_mutations(texts: Sequence[str]) -> tuple[Variant, ...]:
+    """Return the variants of a study.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        As the user wrote them.
+
+    Returns
+    -------
+    tuple of Variant
+        In the same order.
+
+    Raises
+    ------
+    MutationError
+        One cannot be read, or two are the same.
+    """
+    variants: list[Variant] = []
+    for text in texts:
+        variant = parse_variant(text)
+        if not variant.substitutions:
+            raise MutationError(f"'{text}': no substitution; write for example T315I")
+        if any(variant.label == other.label for other in variants):
+            raise MutationError(f"'{text}' is given twice ({variant.label})")
+        variants.append(variant)
+    return tuple(variants)
+
+
+def with_wild_type(variant: Variant, letters: Mapping[int, str]) -> Variant:
+    """Return the variant with the wild-type residue of each site filled in where the user left it out (``315I``)."""
+    return Variant(
+        tuple(replace(site, wild_type=site.wild_type or letters.get(site.number, "")) for site in variant.substitutions)
+    )
+
+
+def check_against_sequence(variant: Variant, kinase: Kinase) -> None:
+    """Check that each residue is what the mutation says it is in the UniProt sequence.
+
+    Parameters
+    ----------
+    variant : Variant
+        In UniProt numbering.
+    kinase : Kinase
+        With its whole sequence.
+
+    Raises
+    ------
+    MutationError
+        Another residue stands there; the message proposes the number in the kinase's other common numbering.
+    """
+    letters = dict(enumerate(kinase.sequence, start=1))
+    offset, why = KNOWN_OFFSETS.get(kinase.gene, (0, ""))
+    for site in variant.substitutions:
+        if letters.get(site.number) == site.wild_type or (not site.wild_type and site.number in letters):
+            continue
+        there = letters.get(site.number)
+        says = f"is {there}, not {site.wild_type}" if there else f"does not exist ({len(kinase.sequence)} residues)"
+        hint = "check the number, or use numbering = 'author' if it counts as a structure file does"
+        if offset and letters.get(site.number + offset) == site.wild_type:
+            proposed = f"{site.wild_type}{site.number + offset}{site.mutant}"
+            hint = f"did you mean {proposed}? ({why}; dockkit uses UniProt {kinase.uniprot})"
+        raise MutationError(f"{site.label}: residue {site.number} of {kinase.gene} {says}; {hint}")
+
+
+def check_present(variant: Variant, letters: Mapping[int, str], where: str, numbering: str) -> None:
+    """Check that the residues of a variant are in a structure and are what the mutation says.
+
+    Parameters
+    ----------
+    variant : Variant
+        The mutation.
+    letters : mapping of int to str
+        One-letter code of each residue present, by number.
+    where, numbering : str
+        For the message.
+
+    Raises
+    ------
+    MutationError
+        A residue is missing or is another one.
+    """
+    for site in variant.substitutions:
+        there = letters.get(site.number)
+        if there is None:
+            span = f"{min(letters)}-{max(letters)}" if letters else "none"
+            raise MutationError(
+                f"{site.label}: {where} has no residue {site.number} in {numbering} numbering (present: {span}); "
+                "it may lie in a missing loop"
+            )
+        if site.wild_type and there not in (site.wild_type, site.mutant, "X"):
+            raise MutationError(
+                f"{site.label}: residue {site.number} of {where} is {there} in {numbering} numbering, not "
+                f"{site.wild_type}; check the number, or choose the other numbering ('uniprot' or 'author')"
+            )

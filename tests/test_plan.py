@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import gemmi
+import pytest
+from fake_steps import FakeStep, number
+
+from dockkit import structure
+from dockkit.core.errors import InputError, LigandError, MutationError, SettingsError, StructureError
+from dockkit.core.library import library_dir
+from dockkit.core.model import LigandEntry, StructureEntry, Substitution, Variant
+from dockkit.core.settings import Study, validate_study
+from dockkit.execution.schedule import Schedule
+from dockkit.kinase import load_kinase
+from dockkit.pipeline.choice import choice_warnings, choose_entry, ligand_warnings, wanted_dfg
+from dockkit.pipeline.plan import derive_seed, plan
+from dockkit.pipeline.variants import check_against_sequence, check_present, parse_mutations
+
+NAMES = ("receptor", "ligand", "parameters", "pose", "state", "dynamics", "comparison")
+STEPS = {name: FakeStep("1", number) for name in NAMES}
+
+
+def study(**changes) -> Study:
+    data = {"name": "t", "kinase": "ABL1", "mutations": ["T315I"], "inhibitors": ["imatinib", "dasatinib"], **changes}
+    return validate_study(data, "test")
+
+
+def entry(name: str, **changes) -> StructureEntry:
+    base = StructureEntry(name, "ABL1", "P00519", "1XXX", "x.cif.gz", 229, 498, "in", "in", (0, 0, 0), (20, 20, 20))
+    return replace(base, **changes)
+
+
+def steps_of(planned) -> dict[str, int]:
+    return {name: sum(task.step == name for task in planned.tasks) for name in NAMES}
+
+
+# ------------------------------------------------------------------------------------------------- choosing
+
+
+def test_type_two_needs_dfg_out_and_everything_else_dfg_in():
+    assert [wanted_dfg(kind) for kind in ("II", "I", "I1/2", "nucleotide", "unknown")] == [
+        "out",
+        "in",
+        "in",
+        "in",
+        "in",
+    ]
+
+
+def test_choice_prefers_state_then_own_crystal_then_crystal_over_model():
+    flipped, crystal = entry("a-out", dfg="out"), entry("b-in")
+    model, own = entry("a-model", modelled=True), entry("z-own", bound_ligand="dasatinib")
+    everything = [flipped, crystal, model, own]
+    assert choose_entry(everything, "II", "imatinib") == flipped
+    assert choose_entry(everything, "I", "dasatinib") == own
+    assert choose_entry(everything, "I", "bosutinib") == crystal
+    assert choose_entry([flipped, model], "I", "bosutinib") == model
+    assert choose_entry([flipped, entry("c", dfg="inter")], "I", "bosutinib").name == "c"
+    with pytest.raises(StructureError, match="no structure of this kinase"):
+        choose_entry([], "I", "bosutinib")
+
+
+def test_choice_follows_the_helix_and_the_longer_chain():
+    helix_out = entry("a", alpha_c="out")
+    assert choose_entry([helix_out, entry("b")], "I", "x").name == "b"
+    assert choose_entry([helix_out, entry("b")], "I1/2", "x").name == "a"
+    assert choose_entry([entry("a", first=233), entry("b", first=229)], "I", "x").name == "b"
+
+
+def test_warnings_name_what_is_uncertain():
+    flipped = entry("abl1-out", dfg="out")
+    assert "no DFG-in structure of ABL1" in choice_warnings(flipped, "I", "dasatinib", "ABL1")[0]
+    assert choice_warnings(flipped, "II", "imatinib", "ABL1") == []
+    assert "modelled structure" in choice_warnings(entry("m", modelled=True), "I", "dasatinib", "ABL1")[0]
+    covalent = LigandEntry("osimertinib", "C", binding_type="I", covalent_residue="EGFR C797")
+    assert "C797 covalently" in ligand_warnings(covalent, "osimertinib")[0]
+    assert "outside the ATP site" in ligand_warnings(LigandEntry("asciminib", "C", binding_type="IV"), "asciminib")[0]
+    assert "not known" in ligand_warnings(None, "mine")[0]
+
+
+# ------------------------------------------------------------------------------------------------ mutations
+
+
+def test_wrong_wild_type_residue_is_told_with_the_other_numbering():
+    abl1 = load_kinase("ABL1")
+    check_against_sequence(Variant((Substitution(315, "T", "I"),)), abl1)
+    with pytest.raises(MutationError, match="T334I: residue 334 of ABL1 is E, not T; did you mean T315I.*isoform 1b"):
+        check_against_sequence(Variant((Substitution(334, "T", "I"),)), abl1)
+    with pytest.raises(MutationError, match="did you mean T790M"):
+        check_against_sequence(Variant((Substitution(766, "T", "M"),)), load_kinase("EGFR"))
+    with pytest.raises(MutationError, match="does not exist .1130 residues"):
+        check_against_sequence(Variant((Substitution(9999, "T", "I"),)), abl1)
+
+
+def test_left_out_wild_type_is_filled_in():
+    assert plan(study(mutations=["315I"]), STEPS).cells[0].variant.label == "T315I"
+
+
+def test_residue_must_be_in_the_structure():
+    letters = {314: "I", 315: "T"}
+    check_present(Variant((Substitution(315, "T", "I"),)), letters, "x.pdb", "author")
+    with pytest.raises(MutationError, match=r"x\.pdb has no residue 400 in author numbering \(present: 314-315\)"):
+        check_present(Variant((Substitution(400, "T", "I"),)), letters, "x.pdb", "author")
+    with pytest.raises(MutationError, match="residue 314 of x.pdb is I"):
+        check_present(Variant((Substitution(314, "T", "M"),)), letters, "x.pdb", "author")
+
+
+def test_mutations_are_read_once_each():
+    assert [variant.label for variant in parse_mutations(["T315I", "E255K/T315I"])] == ["T315I", "E255K/T315I"]
+    with pytest.raises(MutationError, match="given twice"):
+        parse_mutations(["T315I", "p.Thr315Ile"])
+    with pytest.raises(MutationError):
+        parse_mutations(["gatekeeper"])
+
+
+# ---------------------------------------------------------------------------------------------------- plans
+
+
+def test_shared_work_is_planned_once():
+    planned = plan(study(mutations=["T315I", "E255K"]), STEPS)
+    shared = {"ligand": 3, "parameters": 3, "pose": 3}
+    assert steps_of(planned).items() >= shared.items()
+    assert steps_of(planned)["state"] == steps_of(planned)["dynamics"] == 2 * 2 * 3
+    assert steps_of(planned)["comparison"] == len(planned.cells) == 6
+    assert [cell.is_atp for cell in planned.cells] == [False, False, True] * 2
+    assert len({task.key for task in planned.tasks}) == len(planned.tasks)
+
+
+def test_every_task_comes_after_what_it_needs():
+    planned = plan(study(), STEPS)
+    seen: set[str] = set()
+    for task in planned.tasks:
+        assert set(task.inputs.values()) <= seen
+        seen.add(task.key)
+    assert not Schedule(planned.tasks).finished
+
+
+def test_wild_type_and_mutant_share_their_seed():
+    planned = plan(study(), STEPS)
+    for step in ("state", "dynamics"):
+        seeds = [task.params["seed"] for task in planned.tasks if task.step == step]
+        assert len(seeds) == 6
+        assert len(set(seeds)) == 3
+
+
+def test_type_two_goes_to_dfg_out_and_atp_to_dfg_in_where_the_library_has_it():
+    planned = plan(study(), STEPS)
+    chosen = {cell.ligand.label: cell.template for cell in planned.cells}
+    states = {item.dfg for item in structure.catalogue() if item.kinase == "ABL1"}
+    assert chosen["imatinib"].dfg == "out"
+    assert chosen["ATP.Mg"] == chosen["dasatinib"]
+    assert chosen["dasatinib"].dfg == ("in" if "in" in states else "out")
+    if "in" not in states:
+        assert any("no DFG-in structure" in text for text in planned.warnings)
+
+
+def test_plan_is_the_same_every_time_and_changes_where_it_must():
+    def keys(**changes):
+        return {task.label: task.key for task in plan(study(**changes), STEPS).tasks}
+
+    base = keys()
+    assert base == keys()
+    assert base == keys(title="other", question="other", atp={"concentration_mm": 5.0})
+
+    def changed(**changes):
+        other = keys(**changes)
+        return {label.split(" ")[0] for label in base if other[label] != base[label]}
+
+    assert changed(md={"production_ps": 20.0}) == {"wild-type", "mutant", "comparison"}
+    assert {label for label in base if keys(md={"production_ps": 20.0})[label] != base[label]} == {
+        label for label in base if "dynamics" in label or "comparison" in label
+    }
+    assert "pose" in changed(docking={"exhaustiveness": 4})
+    assert "structure" not in changed(docking={"exhaustiveness": 4})
+    assert len(changed(seed=1)) >= 6
+
+
+def test_a_new_version_of_a_step_changes_what_follows_it_only():
+    newer = {**STEPS, "pose": FakeStep("2", number)}
+    old = {task.label: task.key for task in plan(study(), STEPS).tasks}
+    new = {task.label: task.key for task in plan(study(), newer).tasks}
+    same = {label.split(" ")[0] for label in old if old[label] == new[label]}
+    assert same == {"structure", "molecule", "parameters"}
+
+
+def test_without_dynamics_and_without_atp():
+    planned = plan(study(md={"enabled": False}, atp={"include": False}), STEPS)
+    assert steps_of(planned)["dynamics"] == steps_of(planned)["comparison"] == 0
+    assert [cell.ligand.label for cell in planned.cells] == ["imatinib", "dasatinib"]
+    assert set(planned.cells[0].keys) == {"receptor", "ligand", "parameters", "pose", "wild_type", "mutant"}
+
+
+def test_seeds_are_derived_from_names():
+    assert derive_seed(1, "a", "b") == derive_seed(1, "a", "b")
+    assert (
+        len({derive_seed(1, "a", "b"), derive_seed(2, "a", "b"), derive_seed(1, "ab"), derive_seed(1, "b", "a")}) == 4
+    )
+    assert all(0 <= derive_seed(i) < 2**31 for i in range(50))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says"),
+    [
+        ({"kinase": "ABL7"}, InputError, "did you mean .*'ABL1'"),
+        ({"kinase": ""}, SettingsError, "set kinase"),
+        ({"inhibitors": ["imatinob"]}, LigandError, "imatinib"),
+        ({"inhibitors": ["c1ccccc"]}, LigandError, "c1ccccc"),
+        ({"mutations": ["T334I"]}, MutationError, "did you mean T315I"),
+        ({"mutations": ["M1V"]}, StructureError, "has residues"),
+        ({"structures": {"dfg_in": "abl1-1iepp"}}, StructureError, "abl1-1iep"),
+        ({"structures": {"dfg_in": "egfr-dockstring"}}, StructureError, "is a structure of EGFR"),
+        ({"structures": {"dfg_in": "absent.pdb"}}, StructureError, "no such structure file"),
+    ],
+)
+def test_bad_input_is_told_before_anything_is_computed(changes, error, says):
+    with pytest.raises(error, match=says):
+        plan(study(**changes), STEPS)
+
+
+# ------------------------------------------------------------------------------------------ structure files
+
+
+@pytest.fixture
+def structure_file(tmp_path):
+    """The DFG-out library structure of ABL1 as a file of the user's, in the numbering of isoform 1b."""
+    model = gemmi.read_structure(str(library_dir("structures") / structure.find_entry("abl1-1iep").file))
+    for chain in model[0]:
+        for residue in chain:
+            residue.seqid.num += 19
+    path = tmp_path / "mine.pdb"
+    model.write_pdb(str(path))
+    return path
+
+
+def test_kinase_is_read_from_the_structure(structure_file):
+    both = {"dfg_in": str(structure_file), "dfg_out": str(structure_file)}
+    planned = plan(study(kinase="", structures=both), STEPS)
+    assert planned.kinase.gene == "ABL1"
+    assert {cell.template.label for cell in planned.cells} == {"mine.pdb"}
+    author = plan(study(kinase="", structures=both, mutations=["T334I"], numbering="author"), STEPS)
+    assert author.cells[0].variant.label == "T334I"
+    with pytest.raises(MutationError, match="residue 315 of mine.pdb is .* in author numbering"):
+        plan(study(kinase="", structures=both, mutations=["T315I"], numbering="author"), STEPS)
+    with pytest.raises(StructureError, match="the chain is ABL1 .P00519., the study is about KIT"):
+        plan(study(kinase="KIT", structures=both, mutations=["T670I"]), STEPS)
+
+
+def test_a_moved_file_keeps_its_keys_and_a_changed_one_does_not(structure_file, tmp_path):
+    def keys(path):
+        return [t.key for t in plan(study(structures={"dfg_in": str(path), "dfg_out": str(path)}), STEPS).tasks]
+
+    moved = tmp_path / "elsewhere" / "mine.pdb"
+    moved.parent.mkdir()
+    moved.write_bytes(structure_file.read_bytes())
+    first = keys(structure_file)
+    assert first == keys(moved)
+    moved.write_bytes(structure_file.read_bytes().replace(b" 1.00 ", b" 0.90 "))
+    assert first[0] != keys(moved)[0]
