@@ -1,0 +1,264 @@
+"""Read a ligand from the library, a SMILES or a file, check it, and make the record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rdkit import Chem
+from rdkit.Chem import rdMolDescriptors
+from rdkit.rdBase import BlockLogs
+
+from dockkit.core.errors import LigandError, nearest
+from dockkit.core.model import Ligand, LigandEntry
+from dockkit.core.molecule import forget_exchanging_centres
+from dockkit.ligand.conformer import embed, positions
+from dockkit.ligand.library import catalogue, find_entry, recognise, uncharged
+from dockkit.ligand.protonation import is_charged, protonate
+from dockkit.ligand.stereo import check_stereo
+
+_ELEMENTS = frozenset(("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I"))
+_MIN_HEAVY, _MAX_HEAVY = 3, 150
+_MAX_CHARGE = 6
+_FILE_SUFFIXES = (".sdf", ".sd", ".mol", ".mol2", ".pdb", ".cif", ".mmcif", ".smi", ".pdbqt")
+
+
+def load_ligand(text: str, *, seed: int = 0) -> Ligand:
+    """Return one molecule, protonated for pH 7.4, in 3-D.
+
+    Parameters
+    ----------
+    text : str
+        A library name or synonym (case does not matter), a path to an SDF, MOL or MOL2 file with one molecule, or a
+        SMILES, optionally followed by a space and a name.
+    seed : int
+        Seed of the conformer.
+
+    Returns
+    -------
+    Ligand
+        A SMILES that carries charges, and a 3-D file that carries hydrogens, keep their protonation state. Otherwise
+        a molecule of the library gets the library's state and any other one the state of
+        ``dockkit.ligand.protonation``. ``pose_given`` is true for a 3-D file. Notes say what was decided.
+
+    Raises
+    ------
+    LigandError
+        The name is unknown (the nearest ones are given), the file is missing, empty, truncated or holds several
+        molecules, RDKit rejects the SMILES, a stereocentre is not defined, or the molecule is outside the limits
+        (elements, size, charge, radicals).
+    """
+    text = text.strip()
+    if not text:
+        raise LigandError("the ligand is empty; give a library name, a SMILES or a file")
+    path = Path(text)
+    if path.suffix.lower() in _FILE_SUFFIXES or _is_file(path):
+        return _from_file(path, seed)
+    entry = find_entry(text)
+    if entry is not None:
+        return _from_entry(entry, seed)
+    return _from_smiles(text, seed)
+
+
+# --------------------------------------------------------------------------- the three kinds of input
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _from_entry(entry: LigandEntry, seed: int) -> Ligand:
+    molecule = Chem.AddHs(Chem.MolFromSmiles(entry.smiles_ph74))
+    embed(molecule, entry.name, seed)
+    state = f"library protonation state, charge {Chem.GetFormalCharge(molecule):+d}"
+    return _record(molecule, entry.name, entry, pose_given=False, notes=(state,))
+
+
+def _from_smiles(text: str, seed: int) -> Ligand:
+    smiles, _, name = text.partition(" ")
+    with BlockLogs():
+        raw = Chem.MolFromSmiles(smiles, sanitize=False)
+    if raw is None:
+        hint = nearest(text, (entry.name for entry in catalogue()))
+        raise LigandError(
+            f"'{text}' is neither a library ligand nor a file nor a SMILES that can be read; {hint}".strip()
+        )
+    molecule = _sanitised(raw, smiles)
+    molecule, notes = _strip_salt(molecule, smiles)
+    _check(molecule, smiles)
+    molecule, entry, more = _choose_state(molecule)
+    _check_charge(molecule, smiles)
+    label = name.strip() or (entry.name if entry is not None else _formula(molecule))
+    molecule = Chem.AddHs(molecule)
+    embed(molecule, label, seed)
+    return _record(molecule, label, entry, pose_given=False, notes=(*notes, *more))
+
+
+def _from_file(path: Path, seed: int) -> Ligand:
+    molecule = _read_file(path)
+    label = molecule.GetProp("_Name").strip() if molecule.HasProp("_Name") else ""
+    three_d = molecule.GetConformer().Is3D() and bool(np.ptp(positions(molecule), axis=0).min() > 1e-3)
+    if three_d:
+        Chem.AssignStereochemistryFrom3D(molecule)
+        forget_exchanging_centres(molecule)
+    has_hydrogens = any(atom.GetAtomicNum() == 1 for atom in molecule.GetAtoms())
+    molecule, notes = _strip_salt(molecule, str(path))
+    _check(molecule, str(path))
+    if has_hydrogens and three_d:
+        state, entry = molecule, recognise(molecule)[0]
+        notes = (*notes, f"protonation state of the file, charge {Chem.GetFormalCharge(molecule):+d}")
+    else:
+        state, entry, more = _choose_state(Chem.RemoveHs(molecule))
+        notes = (*notes, *more)
+    _check_charge(state, str(path))
+    label = label or path.stem
+    missing = sum(atom.GetTotalNumHs() for atom in state.GetAtoms())
+    molecule = Chem.AddHs(state, addCoords=three_d)
+    if three_d and missing:
+        notes = (*notes, f"{missing} hydrogens added to the pose of the file")
+    if not three_d:
+        embed(molecule, label, seed)
+        notes = (*notes, "the file has no 3-D coordinates; a conformer was made")
+    return _record(molecule, label, entry, pose_given=three_d, notes=notes)
+
+
+def _read_file(path: Path) -> Chem.Mol:
+    suffix = path.suffix.lower()
+    if suffix not in (".sdf", ".sd", ".mol", ".mol2"):
+        raise LigandError(f"{path}: ligands are read from .sdf, .mol and .mol2 files; a SMILES can be given as it is")
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise LigandError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not text.strip():
+        raise LigandError(f"{path}: the file is empty")
+    if suffix == ".mol2":
+        count = text.count("@<TRIPOS>MOLECULE")
+        complete = "@<TRIPOS>BOND" in text
+    else:
+        count = sum(1 for block in text.split("$$$$") if block.strip())
+        complete = "M  END" in text
+    if count > 1:
+        raise LigandError(f"{path}: holds {count} molecules; give one molecule a file")
+    if not complete:
+        raise LigandError(f"{path}: the file is truncated or not a {suffix} file (no end of the molecule found)")
+    with BlockLogs():
+        if suffix == ".mol2":
+            raw = Chem.MolFromMol2Block(text, sanitize=False, removeHs=False)
+        else:
+            raw = Chem.MolFromMolBlock(text.split("$$$$")[0], sanitize=False, removeHs=False)
+    if raw is None or raw.GetNumAtoms() == 0 or raw.GetNumConformers() == 0:
+        raise LigandError(f"{path}: no molecule could be read; the counts line and the atom and bond blocks do not fit")
+    return _sanitised(raw, str(path))
+
+
+# --------------------------------------------------------------------------- checks
+
+
+def _sanitised(molecule: Chem.Mol, where: str) -> Chem.Mol:
+    with BlockLogs():
+        problems = Chem.DetectChemistryProblems(molecule)
+        if problems:
+            raise LigandError(f"{where}: RDKit rejects the molecule: " + "; ".join(p.Message() for p in problems[:3]))
+        molecule = Chem.Mol(molecule)
+        Chem.SanitizeMol(molecule)
+        if molecule.GetNumConformers() and not molecule.GetConformer().Is3D():
+            Chem.AssignChiralTypesFromBondDirs(molecule)
+        Chem.AssignStereochemistry(molecule, cleanIt=True, force=True)
+    return molecule
+
+
+def _strip_salt(molecule: Chem.Mol, where: str) -> tuple[Chem.Mol, tuple[str, ...]]:
+    """Keep the largest fragment if the others are counter-ions, acids or solvent."""
+    parts = Chem.GetMolFrags(molecule, asMols=True)
+    if len(parts) == 1:
+        return molecule, ()
+    parts = tuple(sorted(parts, key=lambda part: -part.GetNumHeavyAtoms()))
+    if parts[1].GetNumHeavyAtoms() * 2 > parts[0].GetNumHeavyAtoms():
+        raise LigandError(f"{where}: holds {len(parts)} molecules of similar size; give one")
+    removed = ", ".join(sorted(Chem.MolToSmiles(Chem.RemoveHs(part)) for part in parts[1:]))
+    return parts[0], (f"salt or solvent removed: {removed}",)
+
+
+def _check(molecule: Chem.Mol, where: str) -> None:
+    heavy = molecule.GetNumHeavyAtoms()
+    foreign = sorted({atom.GetSymbol() for atom in molecule.GetAtoms()} - _ELEMENTS)
+    if foreign:
+        raise LigandError(f"{where}: {', '.join(foreign)} has no parameters; supported: {', '.join(sorted(_ELEMENTS))}")
+    if not _MIN_HEAVY <= heavy <= _MAX_HEAVY:
+        raise LigandError(f"{where}: {heavy} heavy atoms; a ligand has {_MIN_HEAVY} to {_MAX_HEAVY}")
+    radicals = [atom.GetIdx() + 1 for atom in molecule.GetAtoms() if atom.GetNumRadicalElectrons()]
+    if radicals:
+        raise LigandError(f"{where}: radical at atom {radicals[0]}; hydrogens are missing there or the charge is wrong")
+    check_stereo(molecule, where)
+
+
+def _check_charge(molecule: Chem.Mol, where: str) -> None:
+    charge = Chem.GetFormalCharge(molecule)
+    if abs(charge) > _MAX_CHARGE:
+        raise LigandError(f"{where}: net charge {charge:+d} is beyond {_MAX_CHARGE}")
+
+
+# --------------------------------------------------------------------------- protonation state and record
+
+
+def _choose_state(molecule: Chem.Mol) -> tuple[Chem.Mol, LigandEntry | None, tuple[str, ...]]:
+    """Return the molecule in the state to model, its library entry, and why."""
+    entry, same_tautomer = recognise(molecule)
+    if is_charged(molecule):
+        return molecule, entry, (f"protonation state as written, charge {Chem.GetFormalCharge(molecule):+d}",)
+    if entry is not None and same_tautomer:
+        return _library_state(molecule, entry), entry, (f"recognised as {entry.name}: library protonation state",)
+    state, notes = protonate(molecule)
+    return state, entry, notes
+
+
+def _library_state(molecule: Chem.Mol, entry: LigandEntry) -> Chem.Mol:
+    """Return the molecule, its atoms in their order, with the formal charges of the library's state."""
+    charged = Chem.RemoveHs(Chem.MolFromSmiles(entry.smiles_ph74))
+    match = molecule.GetSubstructMatch(uncharged(charged), useChirality=True)
+    result = Chem.RWMol(molecule)
+    for source, target in zip(charged.GetAtoms(), match, strict=True):
+        atom = result.GetAtomWithIdx(target)
+        if atom.GetFormalCharge() != source.GetFormalCharge():
+            atom.SetFormalCharge(source.GetFormalCharge())
+            atom.SetNumExplicitHs(source.GetNumExplicitHs())
+            atom.SetNoImplicit(source.GetNoImplicit())
+    Chem.SanitizeMol(result)
+    return result.GetMol()
+
+
+def _formula(molecule: Chem.Mol) -> str:
+    formula: str = rdMolDescriptors.CalcMolFormula(molecule)
+    return formula
+
+
+def _record(
+    molecule: Chem.Mol, name: str, entry: LigandEntry | None, *, pose_given: bool, notes: tuple[str, ...]
+) -> Ligand:
+    """Return the record of a molecule with all hydrogens and one conformer."""
+    molecule = Chem.Mol(molecule)
+    if any(atom.GetIsotope() for atom in molecule.GetAtoms()):
+        notes = (*notes, "isotope labels dropped")
+        for atom in molecule.GetAtoms():
+            atom.SetIsotope(0)
+    for atom in molecule.GetAtoms():
+        atom.SetAtomMapNum(0)
+    molecule.SetProp("_Name", name)
+    with BlockLogs():
+        block = Chem.MolToMolBlock(molecule, forceV3000=False)
+        smiles = Chem.MolToSmiles(Chem.RemoveHs(molecule))
+    return Ligand(
+        name=name,
+        smiles=smiles,
+        mol_block=block,
+        elements=np.array([atom.GetSymbol() for atom in molecule.GetAtoms()]),
+        formal_charges=np.array([atom.GetFormalCharge() for atom in molecule.GetAtoms()]),
+        coordinates=positions(molecule),
+        pose_given=pose_given,
+        entry=entry,
+        notes=notes,
+    )
