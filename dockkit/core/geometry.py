@@ -105,9 +105,10 @@ def lay_template(template: ResidueTemplate, placed: Mapping[str, FloatArray], an
     return np.asarray((template.coordinates - template.coordinates[rows[0]]) @ rotation + target[0])
 
 
-def template_chis(template: ResidueTemplate) -> FloatArray:
-    """Return the chi angles of the template as stored, (n_chi,) float, degrees."""
-    points = [[template.coordinates[template.index(name)] for name in chi.atoms] for chi in template.chis]
+def template_chis(template: ResidueTemplate, coordinates: FloatArray | None = None) -> FloatArray:
+    """Return the chi angles, (n_chi,) float in degrees, of the template as stored or of other coordinates (n, 3)."""
+    xyz = template.coordinates if coordinates is None else coordinates
+    points = [[xyz[template.index(name)] for name in chi.atoms] for chi in template.chis]
     return np.array([dihedral(*four) for four in points], dtype=np.float64).reshape(len(points))
 
 

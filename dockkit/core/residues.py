@@ -70,6 +70,8 @@ class ResidueTemplate:
         Side-chain dihedrals, chi1 first.
     optional : frozenset of str
         Hydrogens that depend on the protonation state.
+    alternates : tuple of (n, 3) float
+        Further ring puckers (proline).
     """
 
     name: str
@@ -80,6 +82,7 @@ class ResidueTemplate:
     bonds: tuple[tuple[str, str], ...]
     chis: tuple[Chi, ...]
     optional: frozenset[str]
+    alternates: tuple[FloatArray, ...] = ()
 
     def index(self, name: str) -> int:
         """Return the row of an atom."""
@@ -143,6 +146,7 @@ def templates() -> dict[str, ResidueTemplate]:
             bonds=tuple((a, b) for a, b in item["bonds"]),
             chis=tuple(Chi(tuple(chi["atoms"]), tuple(chi["moves"])) for chi in item["chis"]),
             optional=frozenset(item["optional"]),
+            alternates=tuple(frozen_array(xyz, np.float64, (None, 3), name) for xyz in item["alternates"]),
         )
         for name, item in _read("residues.json").items()
     }
