@@ -650,10 +650,10 @@ class ComplexState:
     terms : (n_starts, 4) float
         vdw, coulomb, gb, surface of E(complex) - E(receptor) - E(ligand), kcal/mol, one row per start.
     per_residue : (n_residues, 3) float
-        Mean over starts of each residue's direct interaction with the ligand: vdw, coulomb, gb (screening),
-        kcal/mol. ``desolvation`` holds what cannot be assigned to a residue pair.
+        Each residue's direct interaction with the ligand in the first start (the geometry shown): vdw, coulomb, gb
+        (screening), kcal/mol. ``desolvation`` holds what cannot be assigned to a residue pair.
     desolvation : float
-        GB self-energy change and surface term, kcal/mol, mean over starts; per_residue + desolvation = sum of terms.
+        GB self-energy change and surface term of the first start, kcal/mol; per_residue + desolvation = its terms' sum.
     start_labels : tuple of str
         How each start was made (rotamer, seed).
     warnings : tuple of str

@@ -127,7 +127,9 @@ def _pocket_box(receptor: Receptor, kinase: Kinase) -> tuple[tuple[float, float,
     pocket = np.isin(receptor.uniprot_numbers, [number for number in kinase.pocket if number])
     inside = pocket[receptor.atom_residue] & (receptor.atom_names == "CA")
     if not inside.any():
-        raise StructureError(f"{receptor.name}: no residue of the {kinase.gene} pocket is present, so there is no search box")
+        raise StructureError(
+            f"{receptor.name}: no residue of the {kinase.gene} pocket is present, so there is no search box"
+        )
     xyz = receptor.coordinates[inside]
     center = 0.5 * (xyz.min(axis=0) + xyz.max(axis=0))
     size = np.clip(np.ptp(xyz, axis=0), 20.0, 28.0)
@@ -153,9 +155,7 @@ def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
     check_variant(receptor, parse_variant(params["variant"]), numbering)
     variant = _path_variant(params)
     sites = _sites(receptor, variant, numbering)
-    mobile, kept = select_residues(
-        receptor, pose.coordinates, sites, relax.shell_angstrom, relax.cutoff_angstrom
-    )
+    mobile, kept = select_residues(receptor, pose.coordinates, sites, relax.shell_angstrom, relax.cutoff_angstrom)
     models = build_variant(
         receptor,
         variant,
@@ -175,7 +175,7 @@ def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
         starts.append(_relax(assembly, region, origin, relax)[0])
     evaluator = BindingEnergy(assembly, energy)
     terms = np.array([evaluator.terms(xyz) for xyz in starts])
-    parts = [evaluator.per_residue(xyz) for xyz in starts]
+    contributions, desolvation = evaluator.per_residue(starts[0])
     best = starts[0]
     n = assembly.receptor.n_atoms
     return ComplexState(
@@ -185,8 +185,8 @@ def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
         ligand=ligand.name,
         ligand_coordinates=best[n:],
         terms=terms,
-        per_residue=np.mean([part for part, _ in parts], axis=0),
-        desolvation=float(np.mean([rest for _, rest in parts])),
+        per_residue=contributions,
+        desolvation=desolvation,
         start_labels=tuple(f"{'; '.join(models[chosen].rotamers)} start {k}" for k in range(len(starts))),
         warnings=_model_warnings(receptor, pose),
     )
