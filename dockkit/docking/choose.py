@@ -259,7 +259,7 @@ def cluster_sizes(poses: Sequence[Pose], mol: Chem.Mol) -> IntArray:
     heavy = [a.GetIdx() for a in mol.GetAtoms() if a.GetAtomicNum() > 1]
     stack = np.array([pose.coordinates[heavy] for pose in poses])
     squared = ((stack[:, None] - stack[None, :]) ** 2).sum(axis=3).mean(axis=2)
-    return (squared <= CLUSTER_RMSD**2).sum(axis=1).astype(np.int64)
+    return np.asarray((squared <= CLUSTER_RMSD**2).sum(axis=1), dtype=np.int64)
 
 
 def _reason(poses: Sequence[Pose], best: int, bonds: Sequence[tuple[str, ...]]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from rdkit import Chem
 
 from dockkit.core.errors import DockingError
+from dockkit.core.geometry import superposition
 from dockkit.core.model import FloatArray, IntArray, Ligand
 
 ACCEPTOR_PATTERN: Final = Chem.MolFromSmarts(
@@ -56,31 +57,6 @@ def acceptor_atoms(mol: Chem.Mol) -> IntArray:
     return np.array(sorted({match[0] for match in mol.GetSubstructMatches(ACCEPTOR_PATTERN)}), dtype=np.int64)
 
 
-def rigid_transform(source: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the rotation and translation that lay ``source`` on ``target`` with least squares.
-
-    Parameters
-    ----------
-    source, target : (n, 3) float
-        Angstrom.
-
-    Returns
-    -------
-    rotation : (3, 3) float
-        Proper (determinant +1), also for planar and linear sets; apply as ``points @ rotation + shift``.
-    shift : (3,) float
-
-    References
-    ----------
-    Kabsch, Acta Cryst. A 1976, 32, 922.
-    """
-    source_center, target_center = source.mean(axis=0), target.mean(axis=0)
-    u, _, vt = np.linalg.svd((source - source_center).T @ (target - target_center))
-    sign = np.sign(np.linalg.det(u @ vt)) or 1.0
-    rotation = u @ np.diag([1.0, 1.0, sign]) @ vt
-    return rotation, target_center - source_center @ rotation
-
-
 def rebuild_hydrogens(mol: Chem.Mol, placed: FloatArray, known: IntArray) -> FloatArray:
     """Return all coordinates, hydrogens that are not known carried along with their heavy atom.
 
@@ -109,7 +85,7 @@ def rebuild_hydrogens(mol: Chem.Mol, placed: FloatArray, known: IntArray) -> Flo
         if index in given:
             continue
         frame = _local_frame(atom)
-        rotation, shift = rigid_transform(reference[frame], result[frame])
+        rotation, shift = superposition(reference[frame], result[frame])
         result[index] = reference[index] @ rotation + shift
     return result
 
@@ -121,3 +97,71 @@ def _local_frame(hydrogen: Chem.Atom) -> list[int]:
     if len(heavy) == 1:
         frame += [a.GetIdx() for a in heavy[0].GetNeighbors() if a.GetAtomicNum() > 1 and a.GetIdx() != parent.GetIdx()]
     return frame
+
+
+def conformer_with_heavy_atoms(mol: Chem.Mol, heavy: dict[int, FloatArray]) -> FloatArray:
+    """Return all coordinates with the heavy atoms where they are given and hydrogens in ideal geometry.
+
+    Parameters
+    ----------
+    mol : rdkit.Chem.Mol
+        Hydrogens explicit.
+    heavy : dict of int to (3,) float
+        Position of every heavy atom, Angstrom.
+
+    Returns
+    -------
+    (n_atoms, 3) float
+
+    Notes
+    -----
+    Ring puckers and angles of a crystal differ from the record's conformer, so that hydrogens are set from the local
+    valence geometry (RDKit), not carried over; one that sits on a lone heavy atom keeps the record's direction.
+    """
+    bare = Chem.RWMol(mol)
+    hydrogens = [a.GetIdx() for a in mol.GetAtoms() if a.GetAtomicNum() == 1]
+    parents = {h: mol.GetAtomWithIdx(h).GetNeighbors()[0].GetIdx() for h in hydrogens}
+    kept = [a.GetIdx() for a in mol.GetAtoms() if a.GetAtomicNum() > 1]
+    counts = {p: sum(1 for q in parents.values() if q == p) for p in parents.values()}
+    for index in reversed(hydrogens):
+        bare.RemoveAtom(index)
+    for new, old in enumerate(kept):
+        bare.GetAtomWithIdx(new).SetNoImplicit(True)
+        bare.GetAtomWithIdx(new).SetNumExplicitHs(counts.get(old, 0))
+    frozen = bare.GetMol()
+    frozen.GetConformer().SetPositions(np.array([heavy[old] for old in kept], dtype=np.float64))
+    Chem.SanitizeMol(frozen)
+    full = Chem.AddHs(frozen, addCoords=True)
+    result = np.array(mol.GetConformer().GetPositions())
+    free: dict[int, list[int]] = {new: [] for new in range(len(kept))}
+    for atom in list(full.GetAtoms())[len(kept) :]:
+        free[atom.GetNeighbors()[0].GetIdx()].append(atom.GetIdx())
+    position = full.GetConformer().GetPositions()
+    for new, old in enumerate(kept):
+        result[old] = position[new]
+        for hydrogen in (h for h in hydrogens if parents[h] == old):
+            result[hydrogen] = position[free[new].pop(0)]
+    return result
+
+
+def same_stereo(mol: Chem.Mol, coordinates: FloatArray) -> bool:
+    """Tell whether coordinates keep the stereo centres and double bonds of a molecule.
+
+    Parameters
+    ----------
+    mol : rdkit.Chem.Mol
+        Hydrogens explicit; its own conformer defines the stereo.
+    coordinates : (n_atoms, 3) float
+        Angstrom.
+
+    Returns
+    -------
+    bool
+    """
+    labels = []
+    for xyz in (mol.GetConformer().GetPositions(), coordinates):
+        copy = Chem.Mol(mol)
+        copy.GetConformer().SetPositions(np.array(xyz, dtype=np.float64))
+        Chem.AssignStereochemistryFrom3D(copy)
+        labels.append(Chem.MolToSmiles(Chem.RemoveHs(copy)))
+    return bool(labels[0] == labels[1])

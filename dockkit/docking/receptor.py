@@ -124,7 +124,7 @@ def receptor_pdbqt(receptor: Receptor) -> str:
         raise DockingError(
             f"{receptor.name}: coordinates beyond 9999 A do not fit PDBQT; move the structure near the origin"
         )
-    lines = []
+    lines: list[str] = []
     for atom, kind in enumerate(atom_types(receptor)):
         if not kind:
             continue
