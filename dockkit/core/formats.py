@@ -324,7 +324,7 @@ def write_complex_pdb(
 
 # --------------------------------------------------------------------------- mmCIF
 
-_ATOM_SITE: Final = [
+_ATOM_SITE: Final = (
     "group_PDB",
     "id",
     "type_symbol",
@@ -348,7 +348,7 @@ _ATOM_SITE: Final = [
     "pdbx_sifts_xref_db_name",
     "pdbx_sifts_xref_db_acc",
     "pdbx_sifts_xref_db_num",
-]
+)
 
 
 def _cif_word(text: str) -> str:
@@ -396,13 +396,13 @@ def _cif_protein(receptor: Receptor, numbering: Numbering) -> list[str]:
     for i in range(receptor.n_atoms):
         r = int(receptor.atom_residue[i])
         residue, chain = str(receptor.residue_names[r]), _cif_word(str(receptor.chain_ids[r]).strip() or "A")
-        x, y, z = (f"{value:.4f}" for value in receptor.coordinates[i])
+        xyz = " ".join(f"{value:.4f}" for value in receptor.coordinates[i])
         mapped = int(receptor.uniprot_numbers[r])
         reference = f"UNP {_cif_word(receptor.uniprot or '?')} {mapped}" if mapped > 0 else "? ? ?"
         atom = _cif_word(str(receptor.atom_names[i]))
         group = "HETATM" if residue in CAPS else "ATOM"
         lines.append(
-            f"{group} {i + 1} {receptor.elements[i]} {atom} . {residue} {chain} 1 {r + 1} {codes[r] or '?'} {x} {y} {z} "
+            f"{group} {i + 1} {receptor.elements[i]} {atom} . {residue} {chain} 1 {r + 1} {codes[r] or '?'} {xyz} "
             f"1.00 0.00 {numbers[r]} {residue} {chain} {atom} 1 {reference}"
         )
     return lines
