@@ -18,8 +18,8 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from dockkit.core.formats import atomic_write_bytes
 from dockkit.core.model import DynamicsComparison, FloatArray, RowDetail, StudyResult
-from dockkit.report._write import atomic_write_bytes
 from dockkit.report.answer import rows_of
 from dockkit.report.notation import (
     MINUS,
@@ -204,7 +204,9 @@ def draw_heatmap(result: StudyResult) -> DrawnFigure:
         for spine in axes.spines.values():
             spine.set_visible(False)
         scale = mpl.cm.ScalarMappable(norm=norm, cmap=DIVERGING)
-        bar = figure.colorbar(scale, ax=axes, location="right", shrink=0.9, aspect=14, extend="both")
+        bar = figure.colorbar(
+            scale, ax=axes, location="right", shrink=min(0.9, 6.0 / len(rows)), aspect=14, extend="both"
+        )
         bar.set_label(f"effective {DDG}\nkcal/mol")
         bar.outline.set_visible(False)
     lines = [f"{m} with {n}: {_heat_words(cells.get((m, n)))}" for m in rows for n in columns]
@@ -409,9 +411,9 @@ def draw_dynamics(result: StudyResult, mutation: str) -> DrawnFigure | None:
         figure.legend(handles=handles, loc="outside upper right", ncols=2)
     length = max(dynamics.length_ps for _, dynamics in runs)
     caption = (
-        f"Short restrained dynamics of the pocket ({length:g} ps for each replica). Left: heavy-atom RMSD of the "
-        "ligand to its start (thin: replicas, thick: their mean). Right: fluctuation of each residue's C-alpha atom. Runs "
-        "this short see the pose settle or slip; they do not sample loop or DFG motion."
+        f"Short restrained dynamics of the pocket ({length:g} ps for each replica). Left: heavy-atom RMSD of "
+        "the ligand to its start (thin: replicas, thick: their mean). Right: fluctuation of each residue's "
+        "C-alpha atom. Runs this short see the pose settle or slip; they do not sample loop or DFG motion."
     )
     title = f"Does the pose stay? {mutation}"
     return _finish(figure, file_stem("dynamics", mutation), title, caption, "; ".join(spoken))

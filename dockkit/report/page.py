@@ -12,9 +12,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from dockkit.core.formats import atomic_write_text
 from dockkit.core.model import LigandEntry, RowDetail, StudyResult
 from dockkit.report import figures as drawn_figures
-from dockkit.report._write import atomic_write_text
 from dockkit.report.answer import atp_of, atp_verdict, headline, mutation_sentence, rows_of
 from dockkit.report.drawings import draw_ligand
 from dockkit.report.figures import DrawnFigure, draw_figures, write_figures
@@ -279,6 +279,7 @@ def render_page(result: StudyResult, figures: dict[str, list[DrawnFigure]], scen
         views=views,
         method=_method(result),
         messages=_messages(result),
+        calls=dict(result.provenance).get("calls", ""),
         provenance=_provenance(result.provenance),
         style=Markup(style),
         script=Markup(script),

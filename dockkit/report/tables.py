@@ -11,8 +11,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from dockkit.core.formats import atomic_write_text
 from dockkit.core.model import TERM_NAMES, ComplexState, ResistanceRow, RowDetail, StudyResult
-from dockkit.report._write import atomic_write_text
 from dockkit.report.notation import residue_label, residue_numbers, row_stems
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(ResistanceRow))
