@@ -95,7 +95,7 @@ SOURCES = (
     _dockstring("KDR", "2P2I", "vgfr2"),
     _dockstring("KIT", "3G0E", "kit"),
     _dockstring("LCK", "2OF2", "lck"),
-    _dockstring("MAP2K1", "3EQH", "mp2k1", "The package's file also holds ADP and Mg, left out here."),
+    _dockstring("MAP2K1", "3EQH", "mp2k1", "Bound ADP and Mg left out; box around the allosteric site."),
     _dockstring("MAPK1", "2OJG", "mk01"),
     _dockstring("MAPK14", "2QD9", "mk14"),
     _dockstring("MET", "3LQ8", "met"),

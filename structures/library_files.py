@@ -113,6 +113,17 @@ def differences(kinase: Kinase, residues: list[Residue]) -> tuple[str, ...]:
     )
 
 
+def site_center(kinase: Kinase, residues: list[Residue]) -> tuple[float, float, float]:
+    """Return the middle of the ATP site, Angstrom: the mean C-alpha of eight residues around it.
+
+    KLIFS positions 4 and 11 (P-loop), 17 (catalytic Lys), 48 and 52 (hinge), 75 and 77 (below the adenine) and 81
+    (DFG Asp); over this library it lies 3 A (median) from the centre of the ligands of DFG-in structures.
+    """
+    wanted = {kinase.pocket[position - 1] for position in (4, 11, 17, 48, 52, 75, 77, 81)}
+    x, y, z = np.mean([r.atoms["CA"] for r in residues if r.number in wanted], axis=0)
+    return round(float(x), 2), round(float(y), 2), round(float(z), 2)
+
+
 # ------------------------------------------------------------------------------------------------------------ mmCIF
 
 
@@ -155,7 +166,7 @@ def read_cif(path: Path) -> list[Residue]:
     return [
         Residue(
             THREE_TO_ONE[residue.name],
-            residue.seqid.num,
+            int(residue.seqid.num or 0),
             {atom.name: np.array(atom.pos.tolist()) for atom in residue if not atom.is_hydrogen()},
         )
         for residue in structure[0]["A"]

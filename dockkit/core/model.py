@@ -264,6 +264,8 @@ class StructureEntry:
     modelled : bool
     expected_error : str
         For a model: measured deviations from crystals of the wanted state, in words with numbers.
+    suits : tuple of str
+        Binding types (``BindingType``) that the conformation was made for; empty for no preference.
     source, licence : str
     notes : tuple of str
     """
@@ -284,6 +286,7 @@ class StructureEntry:
     differences: tuple[str, ...] = ()
     modelled: bool = False
     expected_error: str = ""
+    suits: tuple[str, ...] = ()
     source: str = ""
     licence: str = ""
     notes: tuple[str, ...] = ()
