@@ -1,0 +1,318 @@
+"""Reading structures, and preparing them into receptors that a force field accepts."""
+
+import gzip
+from pathlib import Path
+
+import gemmi
+import numpy as np
+import openmm
+import pytest
+from openmm import unit
+from openmm.app import ForceField, NoCutoff
+from rdkit import Chem
+from rdkit.Chem import AllChem
+
+from dockkit.core.errors import StoreError, StructureError
+from dockkit.core.geometry import dihedral
+from dockkit.core.library import library_dir
+from dockkit.core.model import Receptor
+from dockkit.forcefield.system import receptor_topology
+from dockkit.structure import catalogue, extract_het, find_entry, library, prepare_receptor, read_structure
+
+REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "data" / "structures"
+needs_reference = pytest.mark.skipif(not REFERENCE.is_dir(), reason="reference structures are not beside the checkout")
+
+
+def peptide_pdb(sequence: str, seed: int = 3) -> str:
+    """Return heavy atoms of a peptide as PDB text, chain A, numbered from 1."""
+    molecule = Chem.AddHs(Chem.MolFromSequence(sequence))
+    assert AllChem.EmbedMolecule(molecule, randomSeed=seed) == 0
+    return "".join(
+        line + "\n" for line in Chem.MolToPDBBlock(Chem.RemoveHs(molecule)).splitlines() if line.startswith("ATOM")
+    )
+
+
+def write(folder: Path, text: str, name: str = "x.pdb") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def prepare(path: Path, **options: object) -> Receptor:
+    raw = read_structure(path)
+    return prepare_receptor(raw, name="x", kinase=None, uniprot_numbers=raw.author_numbers, **options)  # type: ignore[arg-type]
+
+
+def energy(receptor: Receptor) -> tuple[float, float]:
+    """Return energies before and after a short minimisation, kJ/mol."""
+    field = ForceField("amber14/protein.ff14SB.xml")
+    system = field.createSystem(receptor_topology(receptor), nonbondedMethod=NoCutoff)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(receptor.coordinates / 10)
+
+    def now() -> float:
+        value = context.getState(getEnergy=True).getPotentialEnergy()
+        return float(value.value_in_unit(unit.kilojoules_per_mole))
+
+    before = now()
+    openmm.LocalEnergyMinimizer.minimize(context, 10, 100)
+    return before, now()
+
+
+# --------------------------------------------------------------------------- reading
+
+
+def test_the_same_chain_from_pdb_mmcif_and_gzip(tmp_path: Path) -> None:
+    plain = write(tmp_path, peptide_pdb("ACDEF"))
+    packed = tmp_path / "x.pdb.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    structure = gemmi.read_structure(str(plain))
+    structure.setup_entities()
+    cif = write(tmp_path, structure.make_mmcif_document().as_string(), "x.cif")
+    first = read_structure(plain)
+    assert first.sequence == "ACDEF"
+    assert first.author_numbers.tolist() == [1, 2, 3, 4, 5]
+    for path in (packed, cif):
+        other = read_structure(path)
+        assert other.sequence == first.sequence
+        np.testing.assert_allclose(other.coordinates, first.coordinates, atol=1e-6)
+
+
+BAD_FILES = {
+    "empty": (b"", "empty"),
+    "blank": (b"  \n\n", "empty"),
+    "binary": (bytes(range(256)) * 4, "binary"),
+    "text": (b"hello, this is not a structure\n" * 5, "no atoms"),
+    "gzip cut": (gzip.compress(b"ATOM" * 1000)[:20], "gzip"),
+    "cif cut": (b"data_x\nloop_\n_atom_site.id\n_atom_site.type_symbol\n1 N 2", "mmCIF"),
+    "cif header": (b"data_x\n_entry.id x\n", "no atoms"),
+    "pdb header": (b"HEADER    KINASE\nREMARK 1\n", "no atoms"),
+    "water only": (b"HETATM    1  O   HOH A   1       1.000   2.000   3.000  1.00 10.00           O\n", "no protein"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_files_that_are_no_structure_are_named_as_such(tmp_path: Path, case: str) -> None:
+    data, words = BAD_FILES[case]
+    path = tmp_path / "bad.pdb"
+    path.write_bytes(data)
+    with pytest.raises(StructureError, match=words) as caught:
+        read_structure(path)
+    assert "bad.pdb" in str(caught.value)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(StructureError, match="no such structure file"):
+        read_structure(tmp_path / "none.pdb")
+    with pytest.raises(StructureError, match="not a file"):
+        read_structure(tmp_path)
+
+
+def test_a_line_cut_short_and_coordinates_that_are_no_numbers(tmp_path: Path) -> None:
+    lines = peptide_pdb("ACD").splitlines()
+    with pytest.raises(StructureError, match="line 7 is cut short"):
+        read_structure(write(tmp_path, "\n".join([*lines[:6], lines[6][:40]])))
+    for bad, words in (("     nan", "not finite"), ("  x.yz  ", "where a coordinate belongs")):
+        spoilt = [*lines[:2], lines[2][:30] + bad + lines[2][38:], *lines[3:]]
+        with pytest.raises(StructureError, match=words):
+            read_structure(write(tmp_path, "\n".join(spoilt)))
+
+
+def test_an_absent_chain_offers_those_there(tmp_path: Path) -> None:
+    with pytest.raises(StructureError, match=r"no protein chain 'B'; choose one of: A \(3 residues\)"):
+        read_structure(write(tmp_path, peptide_pdb("ACD")), chain="B")
+
+
+def test_c_alpha_traces_are_refused(tmp_path: Path) -> None:
+    lines = [line for line in peptide_pdb("ACDE").splitlines() if line[12:16] == " CA "]
+    with pytest.raises(StructureError, match="C-alpha atoms only"):
+        read_structure(write(tmp_path, "\n".join(lines)))
+
+
+def test_altlocs_go_by_occupancy_and_are_noted(tmp_path: Path) -> None:
+    lines = peptide_pdb("ASA").splitlines()
+    out = []
+    for line in lines:
+        if line[17:20] == "SER" and line[12:16].strip() in ("CB", "OG"):
+            moved = f"{float(line[30:38]) + 1:8.3f}"
+            out.append(line[:16] + "A" + line[17:54] + "  0.30" + line[60:])
+            out.append(line[:16] + "B" + line[17:30] + moved + line[38:54] + "  0.70" + line[60:])
+        else:
+            out.append(line)
+    raw = read_structure(write(tmp_path, "\n".join(out)))
+    plain = read_structure(write(tmp_path, "\n".join(lines), "y.pdb"))
+    shift = raw.coordinates - plain.coordinates
+    assert sorted(np.unique(np.round(shift[:, 0], 3)).tolist()) == [0.0, 1.0]
+    assert any("SER2 B" in note for note in raw.notes)
+
+
+def test_selenomethionine_is_methionine_and_hetero_groups_are_kept(tmp_path: Path) -> None:
+    lines = []
+    for line in peptide_pdb("AMA").splitlines():
+        if line[17:20] == "MET":
+            line = "HETATM" + line[6:17] + "MSE" + line[20:]
+            if line[12:16] == " SD ":
+                line = line[:12] + "SE  " + line[16:76] + "SE" + line[78:]
+        lines.append(line)
+    lines += [
+        "HETATM  900  C1  LIG A 201      20.000  20.000  20.000  1.00  1.00           C  ",
+        "HETATM  901  O1  LIG A 201      21.200  20.000  20.000  1.00  1.00           O  ",
+        "HETATM  902  O   HOH A 301      30.000  20.000  20.000  1.00  1.00           O  ",
+    ]
+    raw = read_structure(write(tmp_path, "\n".join(lines)))
+    assert raw.sequence == "AMA"
+    assert "SD" in raw.atom_names
+    assert raw.n_waters == 1
+    ligand = extract_het(raw, "lig")
+    np.testing.assert_allclose(ligand.coordinates, [[20, 20, 20], [21.2, 20, 20]])
+    with pytest.raises(StructureError, match="no hetero group 'STI'; present: LIG A:201"):
+        extract_het(raw, "STI")
+
+
+# --------------------------------------------------------------------------- preparing
+
+
+@pytest.mark.parametrize("sequence", ["ARNDCEQGH", "ILKMFPSTWYV"])
+def test_every_amino_acid_builds_a_system(tmp_path: Path, sequence: str) -> None:
+    receptor = prepare(write(tmp_path, peptide_pdb(sequence)))
+    assert receptor.residue_names[0] == "ACE"
+    assert receptor.residue_names[-1] == "NME"
+    before, after = energy(receptor)
+    assert np.isfinite(before)
+    assert after < before
+
+
+@pytest.mark.parametrize(("ph", "expected"), [(1.0, {"HD1", "HE2", "HD2"}), (7.4, {"HE2"}), (12.0, {"HE2"})])
+def test_protonation_follows_the_ph(tmp_path: Path, ph: float, expected: set[str]) -> None:
+    receptor = prepare(write(tmp_path, peptide_pdb("AHDEKCA")), ph=ph)
+    names = {
+        str(receptor.residue_names[r]): set(receptor.atom_names[receptor.atom_indices(r)].tolist()) for r in range(9)
+    }
+    his = names["HIS"] & {"HD1", "HE2"}
+    assert his == (expected & {"HD1", "HE2"} if ph < 6 else his)
+    assert len(his) == (2 if ph < 6 else 1)
+    assert ("HD2" in names["ASP"]) == (ph < 3)
+    assert ("HE2" in names["GLU"]) == (ph < 3)
+    assert ("HZ1" in names["LYS"]) == (ph < 11)
+    assert ("HG" in names["CYS"]) == (ph < 8)
+    energy(receptor)
+
+
+def test_hydrogens_have_the_lengths_and_the_amide_the_plane_they_should(tmp_path: Path) -> None:
+    receptor = prepare(write(tmp_path, peptide_pdb("AYGKA")))
+    topology = receptor_topology(receptor)
+    for a, b in topology.bonds():
+        length = np.linalg.norm(receptor.coordinates[a.index] - receptor.coordinates[b.index])
+        if "H" in (a.element.symbol, b.element.symbol):
+            assert 0.94 < length < 1.12
+        else:
+            assert 1.15 < length < 1.65
+    at = {
+        (int(r), str(n)): x
+        for r, n, x in zip(receptor.atom_residue, receptor.atom_names, receptor.coordinates, strict=True)
+    }
+    omega_h = dihedral(at[2, "O"], at[2, "C"], at[3, "N"], at[3, "H"])
+    omega = dihedral(at[2, "CA"], at[2, "C"], at[3, "N"], at[3, "CA"])
+    assert abs(abs(omega_h) - abs(omega)) < 15
+
+
+def test_a_missing_side_chain_end_is_rebuilt_and_the_rest_stays(tmp_path: Path) -> None:
+    text = peptide_pdb("AKLRA")
+    cut = "\n".join(
+        line
+        for line in text.splitlines()
+        if not (line[17:20] in ("LYS", "ARG") and line[12:16].strip() in ("CD", "CE", "NZ", "NE", "CZ", "NH1", "NH2"))
+    )
+    receptor = prepare(write(tmp_path, cut))
+    assert any("LYS 2 CD CE NZ" in note for note in receptor.notes)
+    raw = read_structure(tmp_path / "x.pdb")
+    for xyz in raw.coordinates[raw.atom_names != "OXT"]:
+        assert np.abs(receptor.coordinates - xyz).max(axis=1).min() < 1e-9
+    energy(receptor)
+
+
+def test_a_break_is_capped_on_both_sides_and_noted(tmp_path: Path) -> None:
+    text = "\n".join(line for line in peptide_pdb("AGAVGGSAGA").splitlines() if int(line[22:26]) not in (5, 6))
+    receptor = prepare(write(tmp_path, text))
+    names = receptor.residue_names.tolist()
+    assert names == ["ACE", "ALA", "GLY", "ALA", "VAL", "NME", "ACE", "SER", "ALA", "GLY", "ALA", "NME"]
+    assert receptor.segments.tolist() == [0] * 6 + [1] * 6
+    assert any("2 residues absent" in note for note in receptor.notes)
+    energy(receptor)
+
+
+def test_modified_residues_are_reverted_with_a_note(tmp_path: Path) -> None:
+    text = peptide_pdb("ATA").replace("THR", "TPO")
+    receptor = prepare(write(tmp_path, text))
+    assert receptor.residue_names.tolist() == ["ACE", "ALA", "THR", "ALA", "NME"]
+    assert any("TPO 2 to THR (phosphorylated" in note for note in receptor.notes)
+
+
+def test_preparing_twice_gives_the_same_atoms(tmp_path: Path) -> None:
+    path = write(tmp_path, peptide_pdb("ASTYCHA"))
+    one, two = prepare(path), prepare(path)
+    np.testing.assert_array_equal(one.coordinates, two.coordinates)
+
+
+def test_numbers_that_do_not_fit_the_chain_are_refused(tmp_path: Path) -> None:
+    raw = read_structure(write(tmp_path, peptide_pdb("AGA")))
+    with pytest.raises(StructureError, match="2 UniProt numbers for 3 residues"):
+        prepare_receptor(raw, name="x", kinase=None, uniprot_numbers=[1, 2])
+
+
+def test_a_disulfide_is_found_and_bonded(tmp_path: Path) -> None:
+    cyclic = Chem.MolFromSequence("CGGC")
+    sulfurs = [a.GetIdx() for a in cyclic.GetAtoms() if a.GetSymbol() == "S"]
+    editable = Chem.RWMol(cyclic)
+    editable.AddBond(*sulfurs, Chem.BondType.SINGLE)
+    molecule = editable.GetMol()
+    Chem.SanitizeMol(molecule)
+    molecule = Chem.AddHs(molecule)
+    assert AllChem.EmbedMolecule(molecule, randomSeed=5) == 0
+    text = Chem.MolToPDBBlock(Chem.RemoveHs(molecule), flavor=2)
+    receptor = prepare(write(tmp_path, "\n".join(x for x in text.splitlines() if x.startswith("ATOM"))))
+    assert receptor.disulfides.tolist() == [[1, 4]]
+    assert "HG" not in receptor.atom_names
+    energy(receptor)
+
+
+# --------------------------------------------------------------------------- the library
+
+
+def test_an_unknown_entry_offers_the_nearest() -> None:
+    with pytest.raises(StructureError, match="abl1-1iep"):
+        find_entry("abl1-1iepp")
+
+
+def test_every_entry_has_its_file_and_a_unique_name() -> None:
+    folder = library_dir("structures")
+    names = [entry.name for entry in catalogue()]
+    assert len(set(names)) == len(names) >= 12
+    for entry in catalogue():
+        assert (folder / entry.file).is_file()
+
+
+def test_a_catalogue_with_an_unknown_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, '[[structure]]\nname = "x"\nkinaze = "ABL1"\n', "catalogue.toml")
+    monkeypatch.setattr(library, "library_dir", lambda _: tmp_path)
+    library.catalogue.cache_clear()
+    with pytest.raises(StoreError, match="did you mean 'kinase'"):
+        library.catalogue()
+    library.catalogue.cache_clear()
+
+
+def test_the_bundled_abl1_builds_a_system() -> None:
+    entry = find_entry("abl1-1iep")
+    raw = read_structure(library_dir("structures") / entry.file)
+    receptor = prepare_receptor(raw, name=entry.name, kinase=None, uniprot_numbers=raw.author_numbers)
+    assert str(receptor.residue_names[receptor.residue_index(315)]) == "THR"
+    system = ForceField("amber14/protein.ff14SB.xml").createSystem(receptor_topology(receptor))
+    assert system.getNumParticles() == receptor.n_atoms
+
+
+@needs_reference
+@pytest.mark.parametrize("pdb", ["1m17", "5bvw", "1atp", "5p9i"])
+def test_deposited_structures_build_a_system(pdb: str) -> None:
+    receptor = prepare(REFERENCE / f"{pdb}.pdb")
+    system = ForceField("amber14/protein.ff14SB.xml").createSystem(receptor_topology(receptor))
+    assert system.getNumParticles() == receptor.n_atoms
