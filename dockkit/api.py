@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dockkit.core.errors import SettingsError, StoreError
+from dockkit.core.files import store_error
 from dockkit.core.model import StudyResult
 from dockkit.core.settings import Study, bundled_studies, load_study, validate_study
 from dockkit.core.task import Step
@@ -135,7 +136,7 @@ def execute(
     *,
     jobs: int | None = None,
     fresh: bool = False,
-    steps: Mapping[str, Step] = STEPS,
+    steps: Mapping[str, Step] | None = None,
     on_plan: Callable[[Plan, Mapping[str, Outcome], Path, int], None] | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> Run:
@@ -152,7 +153,7 @@ def execute(
     fresh : bool
         Throw stored results of this folder away first.
     steps : mapping of str to Step
-        The table of steps.
+        The table of steps; default dockkit's own.
     on_plan : callable, optional
         Called with the plan, the outcomes already stored, the folder and the number of processes, before work starts.
     on_event : callable, optional
@@ -173,21 +174,20 @@ def execute(
     count = usable_cores() if jobs is None else jobs
     if count < 1:
         raise SettingsError(f"jobs is {count}; give 1 or more")
-    planned = plan(study, steps)
+    table = STEPS if steps is None else steps
+    planned = plan(study, table)
     folder = Path(out) if out is not None else Path(study.name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(
-            f"{folder}: cannot be made ({error.strerror or error}); give another folder with --out"
-        ) from error
+        raise StoreError(f"{store_error(folder, error)} (--out)") from error
     with FolderLock(folder):
         store = Store(folder / "store")
         store.clear() if fresh else store.clean()
         stored = stored_outcomes(planned.tasks, store)
         if on_plan is not None:
             on_plan(planned, stored, folder, count)
-        outcomes = run_tasks(planned.tasks, store, steps, jobs=count, on_event=on_event, stored=stored)
+        outcomes = run_tasks(planned.tasks, store, table, jobs=count, on_event=on_event, stored=stored)
         result = collect(planned, store, outcomes)
         write_outputs(result, planned, store, outcomes, folder)
     return Run(planned, result, outcomes, folder)

@@ -10,13 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from rich import box
 from rich import progress as bars
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from dockkit.core.model import ResistanceRow, StudyResult
+from dockkit.core.task import Task
 from dockkit.execution import Event
+from dockkit.execution.schedule import STEP_SECONDS
 from dockkit.pipeline.plan import Plan
 from dockkit.store import Outcome
 
@@ -27,7 +30,7 @@ STAGES: Final[Mapping[str, str]] = {
     "pose": "poses",
     "state": "energies",
     "dynamics": "dynamics",
-    "comparison": "comparison",
+    "comparison": "comparisons",
 }
 _COLOURS: Final = {"lost": "red", "weakened": "yellow", "kept": "green", "gained": "cyan"}
 
@@ -71,6 +74,7 @@ class Progress:
         self._bars: bars.Progress | None = None
         self._rows: dict[str, bars.TaskID] = {}
         self._total = self._done = 0
+        self._work_done = self._work_left = 0.0
         self._started = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -90,6 +94,7 @@ class Progress:
             self._console.print(escape(line), soft_wrap=True)
         counts = Counter(task.step for task in plan.tasks)
         self._total, self._started = len(plan.tasks), time.monotonic()
+        self._work_left = sum(_work(task) for task in plan.tasks if task.key not in stored)
         if not self._console.is_terminal:
             return
         self._bars = bars.Progress(
@@ -112,6 +117,9 @@ class Progress:
         """Note that a task was reused, started or finished."""
         if event.kind != "started":
             self._done += 1
+        if event.kind == "finished":
+            self._work_done += _work(event.task)
+            self._work_left -= _work(event.task)
         if self._bars is None:
             self._print_line(event)
             return
@@ -139,8 +147,15 @@ class Progress:
         self._console.print(escape(line), soft_wrap=True)
 
     def _left(self) -> str:
-        seconds = (time.monotonic() - self._started) / max(self._done, 1) * (self._total - self._done)
-        return f", about {_duration(seconds)} left" if self._done < self._total else ""
+        if self._done == self._total or not self._work_done:
+            return ""
+        seconds = (time.monotonic() - self._started) * self._work_left / self._work_done
+        return f", about {_duration(seconds)} left"
+
+
+def _work(task: Task) -> float:
+    """Return the weight of a task in the estimate of the time left."""
+    return STEP_SECONDS.get(task.step, 1.0)
 
 
 def _duration(seconds: float) -> str:
@@ -176,19 +191,23 @@ def result_table(result: StudyResult) -> Table:
     rich.table.Table
         Energies in kcal/mol, mutant minus wild type.
     """
-    table = Table(title=escape(result.title), caption="ΔΔG in kcal/mol ± standard error, mutant minus wild type")
-    for name in ("mutation", "inhibitor"):
-        table.add_column(name, no_wrap=True)
-    for name in ("ΔΔG inhibitor", "ΔΔG ATP", "ΔΔG effective", "fold", "rank"):
+    several = len({detail.row.mutation for detail in result.rows}) > 1
+    caption = "ΔΔG in kcal/mol ± standard error, mutant minus wild type"
+    title = f"{result.kinase.gene} {result.rows[0].row.mutation}" if result.rows and not several else result.kinase.gene
+    table = Table(title=escape(title), caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    if several:
+        table.add_column("mutation", no_wrap=True)
+    table.add_column("inhibitor", no_wrap=True)
+    for name in ("ΔΔG\ninhibitor", "ΔΔG\nATP", "ΔΔG\neffective", "fold", "rank"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("call", no_wrap=True)
-    table.add_column("why")
+    table.add_column("why", min_width=12)
     for detail in result.rows:
         row = detail.row
         colour = _COLOURS.get(row.call, "magenta")
-        why = row.reason if row.status == "ok" else row.message
+        why = row.reason.replace(" half", "") if row.status == "ok" else row.message
         table.add_row(
-            escape(row.mutation),
+            *([escape(row.mutation)] if several else []),
             escape(row.ligand) + ("*" if row.modelled_structure else ""),
             _number(row.ddg_inhibitor_kcal_mol, row.ddg_inhibitor_sem),
             _number(row.ddg_atp_kcal_mol, row.ddg_atp_sem),

@@ -23,6 +23,7 @@ from typing import Any, Final, Literal
 
 from dockkit import __version__
 from dockkit.core.errors import InputError, StoreError
+from dockkit.core.files import store_error
 from dockkit.core.records import RECORD_FORMAT, canonical_json, load_record, record_files
 from dockkit.core.task import Task
 
@@ -116,11 +117,7 @@ def _as_store_error(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StoreError(
-            f"{where}: cannot be written ({reason}); make room or give a folder you may write to (--out), "
-            "then run the same command again: finished work is kept"
-        ) from error
+        raise StoreError(f"{store_error(where, error)}. Finished work is kept") from error
 
 
 def _write_synced(path: Path, data: bytes) -> None:

@@ -27,7 +27,9 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"core", "api", "console"},
 }
 LATE_IMPORTS = {"cli.py", "execution/worker.py"}
-"""Files that import inside functions: the command line and the worker, so that they start light."""
+"""Files that import dockkit inside functions: the command line and the worker, so that they start light."""
+LONG = {"core/model.py"}
+"""Files that may exceed 500 lines: the records are read in one place, and most of their lines are docstrings."""
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "library" not in path.relative_to(PACKAGE).parts[:1])
 
@@ -64,16 +66,16 @@ def test_imports_go_one_way(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_no_import_hides_in_a_function_and_no_file_is_long(path):
+def test_no_import_of_ours_hides_in_a_function_and_no_file_is_long(path):
     text = path.read_text(encoding="utf-8")
     assert path.name not in ("utils.py", "helpers.py", "misc.py")
-    assert text.count("\n") <= 500, "above 500 lines: make it a folder"
+    assert text.count("\n") <= 500 or path.relative_to(PACKAGE).as_posix() in LONG, "above 500 lines: make it a folder"
     if path.relative_to(PACKAGE).as_posix() in LATE_IMPORTS:
         return
     for function in ast.walk(ast.parse(text)):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            hidden = [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
-            assert not hidden, f"{function.name} imports inside"
+            hidden = imported_layers(function)
+            assert not hidden, f"{function.name} imports {', '.join(sorted(hidden))} inside"
 
 
 def test_the_rule_itself_sees_every_form_of_import():

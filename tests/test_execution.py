@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -134,7 +135,7 @@ def test_a_full_disk_ends_the_run_with_its_reason(store, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("dockkit.store.os.fsync", full)
-    with pytest.raises(StoreError, match="No space left"):
+    with pytest.raises(StoreError, match="the disk is full"):
         run_tasks([number(1)], store, STEPS)
 
 
@@ -232,6 +233,18 @@ def test_kill_9_of_the_driver_loses_only_the_task_in_flight(tmp_path):
     assert not (tmp_path / ".dockkit.lock").exists()
 
 
+def test_ctrl_c_stops_the_workers_and_gives_the_folder_back(tmp_path):
+    tests = str(Path(fake_steps.__file__).parent)
+    command = [sys.executable, "-c", DRIVER, tests, str(tmp_path)]
+    driver = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    mark = tmp_path / "mark"
+    _wait_for(lambda: mark.exists() and mark.read_text())
+    driver.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in driver.communicate(timeout=30)[1]
+    assert _gone(int(mark.read_text()))
+    assert not (tmp_path / ".dockkit.lock").exists()
+
+
 def test_second_driver_is_refused_and_the_lock_is_given_back(tmp_path):
     with FolderLock(tmp_path), pytest.raises(StoreError, match="another dockkit run"), FolderLock(tmp_path):
         pass
@@ -260,5 +273,5 @@ def test_lock_of_a_reused_process_id_is_taken_over(tmp_path):
 
 
 def test_lock_in_a_folder_that_does_not_exist(tmp_path):
-    with pytest.raises(StoreError, match="give another folder"), FolderLock(tmp_path / "absent"):
+    with pytest.raises(StoreError, match="cannot be written.*--out"), FolderLock(tmp_path / "absent"):
         pass

@@ -13,7 +13,7 @@ from dockkit.core.model import LigandEntry, StructureEntry, Substitution, Varian
 from dockkit.core.settings import Study, validate_study
 from dockkit.execution.schedule import Schedule
 from dockkit.kinase import load_kinase
-from dockkit.pipeline.choice import choice_warnings, choose_entry, ligand_warnings, wanted_dfg
+from dockkit.pipeline.choice import choice_warnings, choose_entry, ligand_warnings, model_warning, wanted_dfg
 from dockkit.pipeline.plan import derive_seed, plan
 from dockkit.pipeline.variants import check_against_sequence, check_present, parse_mutations
 
@@ -61,6 +61,14 @@ def test_choice_prefers_state_then_own_crystal_then_crystal_over_model():
         choose_entry([], "I", "bosutinib")
 
 
+def test_choice_leaves_out_what_was_made_for_other_binding_types():
+    for_atp, for_drugs = entry("a", suits=("nucleotide",)), entry("b", suits=("I", "I1/2"))
+    everything = [for_atp, for_drugs]
+    assert choose_entry(everything, "nucleotide", "ATP.Mg") == for_atp
+    assert choose_entry(everything, "I", "dasatinib") == for_drugs
+    assert choose_entry([for_atp], "I", "dasatinib") == for_atp
+
+
 def test_choice_follows_the_helix_and_the_longer_chain():
     helix_out = entry("a", alpha_c="out")
     assert choose_entry([helix_out, entry("b")], "I", "x").name == "b"
@@ -72,7 +80,9 @@ def test_warnings_name_what_is_uncertain():
     flipped = entry("abl1-out", dfg="out")
     assert "no DFG-in structure of ABL1" in choice_warnings(flipped, "I", "dasatinib", "ABL1")[0]
     assert choice_warnings(flipped, "II", "imatinib", "ABL1") == []
-    assert "modelled structure" in choice_warnings(entry("m", modelled=True), "I", "dasatinib", "ABL1")[0]
+    model = entry("m", modelled=True, expected_error="0.4 A off.")
+    assert model_warning(model, ["a", "b"]) == ["a, b: m is a modelled structure, not a crystal. 0.4 A off."]
+    assert model_warning(flipped, ["a"]) == []
     covalent = LigandEntry("osimertinib", "C", binding_type="I", covalent_residue="EGFR C797")
     assert "C797 covalently" in ligand_warnings(covalent, "osimertinib")[0]
     assert "outside the ATP site" in ligand_warnings(LigandEntry("asciminib", "C", binding_type="IV"), "asciminib")[0]
@@ -149,7 +159,7 @@ def test_type_two_goes_to_dfg_out_and_atp_to_dfg_in_where_the_library_has_it():
     chosen = {cell.ligand.label: cell.template for cell in planned.cells}
     states = {item.dfg for item in structure.catalogue() if item.kinase == "ABL1"}
     assert chosen["imatinib"].dfg == "out"
-    assert chosen["ATP.Mg"] == chosen["dasatinib"]
+    assert chosen["ATP.Mg"].dfg == chosen["dasatinib"].dfg
     assert chosen["dasatinib"].dfg == ("in" if "in" in states else "out")
     if "in" not in states:
         assert any("no DFG-in structure" in text for text in planned.warnings)

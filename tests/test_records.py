@@ -137,8 +137,9 @@ def test_missing_array_file_and_other_version_are_errors(tmp_path):
 
 
 def test_unwritable_folder_is_a_store_error(tmp_path):
+    (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot be written"):
-        save_record(model.Estimate(1.0, 0.0), tmp_path / "absent")
+        save_record(model.Estimate(1.0, 0.0), tmp_path / "file")
 
 
 def test_canonical_json_is_independent_of_order_and_refuses_nan():

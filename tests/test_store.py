@@ -110,13 +110,13 @@ def test_many_writers_of_one_key_leave_one_whole_entry(store):
     assert list((store.root / ".new").iterdir()) == []
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
-def test_full_disk_or_no_permission_leaves_nothing_half_written(store, monkeypatch, code):
+@pytest.mark.parametrize(("code", "says"), [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "permission denied")])
+def test_full_disk_or_no_permission_leaves_nothing_half_written(store, monkeypatch, code, says):
     def full(descriptor: int) -> None:
-        raise OSError(code, "No space left on device")
+        raise OSError(code, "from the system")
 
     monkeypatch.setattr("dockkit.store.os.fsync", full)
-    with pytest.raises(StoreError, match="No space left on device.*finished work is kept"):
+    with pytest.raises(StoreError, match=f"{says}.*Finished work is kept"):
         store.commit(success(TASK, 1.0), Estimate(2.0, 0.0))
     monkeypatch.undo()
     assert store.outcome(TASK.key) is None

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from dockkit.core import model
 from dockkit.core.errors import StoreError
+from dockkit.core.files import atomic_write_bytes
 
 RECORD_FORMAT: Final = 1
 """Version of the files written here; a store entry of another version is computed anew."""
@@ -156,7 +157,7 @@ def record_files(record: Any) -> dict[str, bytes]:
 
 
 def save_record(record: Any, folder: Path) -> None:
-    """Write a record into an existing folder.
+    """Write a record into a folder.
 
     Parameters
     ----------
@@ -173,10 +174,7 @@ def save_record(record: Any, folder: Path) -> None:
         The record holds something that cannot be stored.
     """
     for name, data in record_files(record).items():
-        try:
-            (folder / name).write_bytes(data)
-        except OSError as error:
-            raise StoreError(f"{folder / name}: cannot be written ({error.strerror or error})") from error
+        atomic_write_bytes(folder / name, data)
 
 
 def load_record(folder: Path) -> Any:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from dockkit.core.errors import StoreError
+from dockkit.core.files import store_error
 
 HEARTBEAT_SECONDS: Final = 20.0
 STALE_SECONDS: Final = 300.0
@@ -88,9 +89,7 @@ class FolderLock:
         except FileExistsError:
             return False
         except OSError as error:
-            raise StoreError(
-                f"{self.path.parent}: cannot be written ({error.strerror}); give another folder with --out"
-            ) from error
+            raise StoreError(f"{store_error(self.path.parent, error)} (--out)") from error
         return True
 
     @staticmethod

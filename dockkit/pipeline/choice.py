@@ -27,8 +27,9 @@ def wanted_dfg(binding_type: str) -> str:
 def choose_entry(entries: Sequence[StructureEntry], binding_type: str, ligand: str) -> StructureEntry:
     """Return the library structure to model a ligand in.
 
-    In this order: the DFG state the binding type needs; a crystal pose of this very ligand; a crystal before a model;
-    the alpha-C state the binding type prefers; the longer chain; the name.
+    In this order: the DFG state the binding type needs; a crystal pose of this very ligand; not one that was made
+    for other binding types (``suits``); a crystal before a model; the alpha-C state the binding type prefers; the
+    longer chain; the name.
 
     Parameters
     ----------
@@ -52,10 +53,12 @@ def choose_entry(entries: Sequence[StructureEntry], binding_type: str, ligand: s
     order = _FALLBACK[wanted_dfg(binding_type)]
     helix = _WANTED_HELIX.get(binding_type, "in")
 
-    def preference(entry: StructureEntry) -> tuple[int, bool, bool, bool, int, str]:
+    def preference(entry: StructureEntry) -> tuple[int, bool, bool, bool, bool, int, str]:
         dfg = order.index(entry.dfg) if entry.dfg in order else len(order)
         other_ligand = entry.bound_ligand.lower() != ligand.lower()
-        return (dfg, other_ligand, entry.modelled, entry.alpha_c != helix, entry.first - entry.last, entry.name)
+        unsuited = bool(entry.suits) and binding_type not in entry.suits
+        length = entry.last - entry.first
+        return (dfg, other_ligand, unsuited, entry.modelled, entry.alpha_c != helix, -length, entry.name)
 
     return min(entries, key=preference)
 
@@ -70,10 +73,15 @@ def choice_warnings(entry: StructureEntry, binding_type: str, ligand: str, gene:
             f"{ligand}: the library has no DFG-{wanted} structure of {gene}, which {kind} needs; "
             f"{entry.name} (DFG-{entry.dfg}) is used, so its numbers are less certain"
         )
-    if entry.modelled:
-        detail = f" ({entry.expected_error})" if entry.expected_error else ""
-        found.append(f"{ligand}: {entry.name} is a modelled structure, not a crystal{detail}")
     return found
+
+
+def model_warning(entry: StructureEntry, ligands: Sequence[str]) -> list[str]:
+    """Return the warning that these ligands stand in a modelled structure; none for a crystal."""
+    if not entry.modelled:
+        return []
+    detail = f" {entry.expected_error.rstrip('.')}." if entry.expected_error else ""
+    return [f"{', '.join(ligands)}: {entry.name} is a modelled structure, not a crystal.{detail}"]
 
 
 def ligand_warnings(entry: LigandEntry | None, ligand: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from dockkit.core.model import Kinase, LigandEntry, StructureEntry, Variant
 from dockkit.core.records import canonical_json, fingerprint
 from dockkit.core.settings import Study
 from dockkit.core.task import Step, Task, make_task
-from dockkit.pipeline.choice import choice_warnings, choose_entry, ligand_warnings, wanted_dfg
+from dockkit.pipeline.choice import choice_warnings, choose_entry, ligand_warnings, model_warning, wanted_dfg
 from dockkit.pipeline.variants import check_against_sequence, check_present, parse_mutations, with_wild_type
 
 ATP: Final = "ATP.Mg"
@@ -441,11 +441,17 @@ def _check_site(variant: Variant, template: Template, numbering: str) -> None:
         check_present(variant, template.letters, template.label, numbering)
 
 
-def _warnings(planned: Iterable[PlannedLigand], chosen: Mapping[str, Template], kinase: Kinase) -> tuple[str, ...]:
+def _warnings(planned: Sequence[PlannedLigand], chosen: Mapping[str, Template], kinase: Kinase) -> tuple[str, ...]:
     found: list[str] = []
+    users: dict[str, list[str]] = {}
+    entries: dict[str, StructureEntry] = {}
     for ligand in planned:
         found += ligand_warnings(ligand.entry, ligand.label)
-        template = chosen[ligand.text]
-        if template.entry is not None:
-            found += choice_warnings(template.entry, ligand.binding_type, ligand.label, kinase.gene)
+        entry = chosen[ligand.text].entry
+        if entry is not None:
+            found += choice_warnings(entry, ligand.binding_type, ligand.label, kinase.gene)
+            entries[entry.name] = entry
+            users.setdefault(entry.name, []).append(ligand.label)
+    for name, entry in entries.items():
+        found += model_warning(entry, users[name])
     return tuple(dict.fromkeys(found))
