@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 
 import numpy as np
 import openmm
-from openmm import app, unit
+from openmm import app
 from scipy.spatial import cKDTree
 
 from dockkit.core.errors import ForceFieldError
@@ -79,29 +80,27 @@ def receptor_topology(receptor: Receptor) -> app.Topology:
 
 def _parameters_of(system: openmm.System, name: str) -> LigandParameters:
     nm, kcal = ANGSTROM_PER_NM, KCAL_PER_KJ
-    md = unit.md_unit_system
-    forces = {type(force).__name__: force for force in system.getForces()}
-    known = {"HarmonicBondForce", "HarmonicAngleForce", "PeriodicTorsionForce", "NonbondedForce", "CMMotionRemover"}
+    root = ElementTree.fromstring(openmm.XmlSerializer.serialize(system))
+    forces = {str(force.get("type")): force for force in root.iterfind("Forces/Force")}
+    known = {"HarmonicBondForce", "HarmonicAngleForce", "PeriodicTorsionForce", "NonbondedForce"}
     if set(forces) - known:
         raise ForceFieldError(f"{name}: unexpected force {sorted(set(forces) - known)} in {PROTEIN_FORCE_FIELD}")
 
-    def rows(force: openmm.Force, count: str, get: str) -> list[list[float]]:
-        getter = getattr(force, get)
-        raw = [getter(i) for i in range(getattr(force, count)())]
-        return [[v.value_in_unit_system(md) if unit.is_quantity(v) else v for v in row] for row in raw]
+    def table(node: ElementTree.Element, path: str, columns: str) -> FloatArray:
+        keys = columns.split()
+        rows = [[float(str(item.get(key))) for key in keys] for item in node.iterfind(path)]
+        return np.array(rows, dtype=np.float64).reshape(-1, len(keys))
 
-    bonds = np.array(rows(forces["HarmonicBondForce"], "getNumBonds", "getBondParameters")).reshape(-1, 4)
-    angles = np.array(rows(forces["HarmonicAngleForce"], "getNumAngles", "getAngleParameters")).reshape(-1, 5)
-    torsions = np.array(rows(forces["PeriodicTorsionForce"], "getNumTorsions", "getTorsionParameters")).reshape(-1, 7)
-    nonbonded = forces["NonbondedForce"]
-    particles = np.array(rows(nonbonded, "getNumParticles", "getParticleParameters")).reshape(-1, 3)
-    exceptions = np.array(rows(nonbonded, "getNumExceptions", "getExceptionParameters")).reshape(-1, 5)
-    masses = [system.getParticleMass(i).value_in_unit(unit.dalton) for i in range(system.getNumParticles())]
+    bonds = table(forces["HarmonicBondForce"], "Bonds/Bond", "p1 p2 d k")
+    angles = table(forces["HarmonicAngleForce"], "Angles/Angle", "p1 p2 p3 a k")
+    torsions = table(forces["PeriodicTorsionForce"], "Torsions/Torsion", "p1 p2 p3 p4 periodicity phase k")
+    particles = table(forces["NonbondedForce"], "Particles/Particle", "q sig eps")
+    exceptions = table(forces["NonbondedForce"], "Exceptions/Exception", "p1 p2 q sig eps")
     return LigandParameters(
         name=name,
         smiles="",
         method=PROTEIN_FORCE_FIELD,
-        masses=np.array(masses),
+        masses=table(root, "Particles/Particle", "mass")[:, 0],
         charges=particles[:, 0],
         sigma=particles[:, 1] * nm,
         epsilon=particles[:, 2] * kcal,
