@@ -27,6 +27,10 @@ HYDROGEN_BOND_DEPTH: Final = 0.7
 CAP: Final = 10.0
 """No pair repels by more, kcal/mol: a built side chain is minimised afterwards."""
 
+OVERLAP: Final = 0.6
+OVERLAP_SLOPE: Final = 30.0
+"""Below 0.6 of the best distance the repulsion goes on rising, kcal/mol per unit of that fraction."""
+
 CUTOFF: Final = 7.0
 
 FLAT: Final = {
@@ -115,7 +119,7 @@ def pair_energies(
     Returns
     -------
     (k, m) float
-        kcal/mol per conformer and site of ``b``, each pair at most ``CAP``.
+        kcal/mol per conformer and site of ``b``; finite however close two atoms are.
     """
     if len(xyz_b) == 0 or xyz_a.shape[1] == 0:
         return np.zeros((len(xyz_a), len(xyz_b)))
@@ -127,6 +131,8 @@ def pair_energies(
     depth = np.where(bond, HYDROGEN_BOND_DEPTH, np.sqrt(a.depths[:, None] * b.depths[None]))
     six = (best**2 / np.maximum(squares, 0.5)) ** 3
     energy = np.minimum(depth * (six * six - 2.0 * six), CAP)
+    overlap = np.maximum(OVERLAP - np.sqrt(np.maximum(squares, 0.0)) / best, 0.0)
+    energy += OVERLAP_SLOPE * overlap
     energy[squares > CUTOFF**2] = 0.0
     if weights is not None:
         energy = energy * weights

@@ -15,7 +15,7 @@ _LETTER = r"[A-Za-z]{3}|[A-Za-z]"
 _SINGLE: Final = re.compile(rf"^({_LETTER})?[-:_ ]?(\d+)([A-Za-z]?)[-:_ ]?({_LETTER}|=)$")
 _SINGLE_NO_CODE: Final = re.compile(rf"^({_LETTER})?[-:_ ]?(\d+)()[-:_ ]?({_LETTER}|=)$")
 _CHAIN: Final = re.compile(r"^([A-Za-z0-9]{1,2}):(.+)$")
-_REFERENCE: Final = re.compile(r"^[A-Za-z0-9_.()-]{3,}:(?=.)")
+_REFERENCE: Final = re.compile(r"^[A-Za-z][A-Za-z0-9_.()-]{2,}:(?=.)")
 _GENE_CALL: Final = re.compile(r"^([A-Za-z][A-Za-z0-9_-]*)\s*\(([^()]+)\)$")
 
 _REFUSED: Final = (
@@ -100,6 +100,8 @@ def parse_variant(text: str) -> Variant:
     body = text.strip()
     if not body:
         raise MutationError(f"the mutation is empty; {EXAMPLES}")
+    if "::" in body:
+        _refuse(text, body)
     called = _GENE_CALL.match(body)
     if called and not body.lower().startswith("p.("):
         body = called.group(2)
