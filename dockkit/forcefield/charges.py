@@ -5,7 +5,8 @@ Field Initiative). A GraphSAGE network (Hamilton, Ying and Leskovec, NeurIPS 201
 prior charge q, an electronegativity e and a hardness s; the charges that minimise
 sum(e_i (Q_i - q_i) + s_i (Q_i - q_i)^2 / 2) under the constraint sum(Q_i) = formal charge are the answer
 (Gilson et al. 2003; Wang et al. arXiv:1909.07903). The package's table of ready charges for very small molecules is
-not used: the network answers for all.
+not used: the network answers for all. In bridged rings every equivalent smallest ring counts as a feature, so that the
+charges do not depend on the order of the atoms; the original counts an arbitrary minimal set (selpercatinib: 0.018 e).
 """
 
 from __future__ import annotations

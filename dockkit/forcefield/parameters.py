@@ -334,14 +334,14 @@ def _mapped_smiles(molecule: Chem.Mol) -> str:
 
 @functools.cache
 def _shipped_files() -> dict[str, Path]:
-    """Return the shipped parameter files by canonical SMILES."""
+    """Return the shipped parameter files by SMILES, canonical for the RDKit at hand."""
     folder = library_dir("ligands") / "parameters"
     index = folder / "index.json"
     try:
         names: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ForceFieldError(f"{index}: the list of shipped parameters cannot be read ({error})") from error
-    return {smiles: folder / name for smiles, name in names.items()}
+    return {Chem.MolToSmiles(Chem.MolFromSmiles(smiles)): folder / name for smiles, name in names.items()}
 
 
 def _from_file(path: Path, ligand: Ligand, molecule: Chem.Mol) -> LigandParameters | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from rdkit import Chem
+from rdkit import Chem, DistanceGeometry
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 from rdkit.rdBase import BlockLogs
 
@@ -15,7 +16,15 @@ from dockkit.core.model import FloatArray
 _MG_OXYGEN = 2.05
 """Mg-O distance, Angstrom: 2.0-2.1 in crystals (Harding, Acta Cryst. D 2006, 62, 678)."""
 
-_CLEANUP_STEPS = 500
+_ION_ION, _FAR = 3.4, 30.0
+_CLEARANCE = {"O": 2.9, "P": 2.9, "H": 2.6}
+"""How close ions and atoms that are not in contact may come, Angstrom; 3.0 for other elements."""
+
+_RESTRAINT = 2000.0
+"""Force constant of the ion distances, kcal/mol/A^2."""
+
+_CLEANUP_STEPS = 1000
+_ATTEMPTS, _ATTEMPT_STRIDE = 8, 1_000_003
 
 
 def embed(molecule: Chem.Mol, name: str, seed: int) -> None:
@@ -39,23 +48,36 @@ def embed(molecule: Chem.Mol, name: str, seed: int) -> None:
     LigandError
         No conformer could be made.
     """
-    seed = seed % (2**31 - 1)
     contacts = _mg_contacts(molecule)
+    with BlockLogs():
+        bounds = _chelate_bounds(molecule, contacts) if contacts else None
+        for attempt in range(_ATTEMPTS):
+            if _embed_once(molecule, bounds, (seed + 1 + attempt * _ATTEMPT_STRIDE) % (2**31 - 1)):
+                _clean_up(molecule, contacts)
+                if _ions_in_place(molecule, contacts):
+                    return
+    raise LigandError(f"{name}: no 3-D conformer could be made; check the stereochemistry or give a 3-D SDF file")
+
+
+def _embed_once(molecule: Chem.Mol, bounds: FloatArray | None, seed: int) -> bool:
     settings: Any = rdDistGeom.ETKDGv3()
     settings.randomSeed = seed
-    with BlockLogs():
-        if contacts:
-            settings.SetBoundsMat(_chelate_bounds(molecule, contacts))
-        done = rdDistGeom.EmbedMolecule(molecule, settings)
-        if done != 0:
-            settings.useRandomCoords = True
-            settings.maxIterations = 1000
-            done = rdDistGeom.EmbedMolecule(molecule, settings)
-        if done != 0:
-            raise LigandError(
-                f"{name}: no 3-D conformer could be made; check the stereochemistry or give a 3-D SDF file"
-            )
-        _clean_up(molecule, contacts)
+    if bounds is not None:
+        settings.SetBoundsMat(bounds)
+    if rdDistGeom.EmbedMolecule(molecule, settings) == 0:
+        return True
+    settings.useRandomCoords = True
+    settings.maxIterations = 200
+    return bool(rdDistGeom.EmbedMolecule(molecule, settings) == 0)
+
+
+def _ions_in_place(molecule: Chem.Mol, contacts: list[tuple[int, int]]) -> bool:
+    if not contacts:
+        return True
+    points = positions(molecule)
+    wanted = _ion_distances(molecule, contacts)
+    distances = ((float(np.linalg.norm(points[i] - points[j])), near, far) for i, j, near, far in wanted)
+    return all(near - 0.2 < distance < far + 0.2 for distance, near, far in distances)
 
 
 def _clean_up(molecule: Chem.Mol, contacts: list[tuple[int, int]]) -> None:
@@ -66,11 +88,25 @@ def _clean_up(molecule: Chem.Mol, contacts: list[tuple[int, int]]) -> None:
         return
     if contacts:
         properties.SetMMFFEleTerm(False)
-    field = rdForceFieldHelpers.MMFFGetMoleculeForceField(molecule, properties)
-    for ion, oxygen in contacts:
-        field.MMFFAddDistanceConstraint(ion, oxygen, False, _MG_OXYGEN - 0.05, _MG_OXYGEN + 0.05, 500.0)
+    field = rdForceFieldHelpers.MMFFGetMoleculeForceField(molecule, properties, ignoreInterfragInteractions=False)
+    for ion, other, near, far in _ion_distances(molecule, contacts):
+        field.MMFFAddDistanceConstraint(ion, other, False, near, far, _RESTRAINT)
     field.Initialize()
     field.Minimize(maxIts=_CLEANUP_STEPS)
+
+
+def _ion_distances(molecule: Chem.Mol, contacts: list[tuple[int, int]]) -> Iterator[tuple[int, int, float, float]]:
+    """Yield (ion, atom, shortest, longest distance): contacts are tight, everything else stays clear."""
+    ions = sorted({ion for ion, _ in contacts})
+    for ion in ions:
+        for atom in molecule.GetAtoms():
+            other = atom.GetIdx()
+            if (ion, other) in contacts:
+                yield ion, other, _MG_OXYGEN - 0.05, _MG_OXYGEN + 0.05
+            elif other not in ions:
+                yield ion, other, _CLEARANCE.get(atom.GetSymbol(), 3.0), _FAR
+            elif other > ion:
+                yield ion, other, _ION_ION, _FAR
 
 
 def _mg_contacts(molecule: Chem.Mol) -> list[tuple[int, int]]:
@@ -80,10 +116,7 @@ def _mg_contacts(molecule: Chem.Mol) -> list[tuple[int, int]]:
     if not ions or len(chain) < 2:
         return []
     first, last = chain[0], chain[-1]
-    if len(chain) == 2:
-        pairs = [(first[0], last[0]), (first[1], last[1])]
-    else:
-        pairs = [(chain[-2][0], last[0]), (first[0], last[1])]
+    pairs = [(chain[-2][0], last[0]), (first[-1], last[-1])]
     return [(ion, oxygen) for ion, pair in zip(ions, pairs, strict=False) for oxygen in pair]
 
 
@@ -99,18 +132,13 @@ def _phosphates(molecule: Chem.Mol) -> list[list[int]]:
 
 
 def _chelate_bounds(molecule: Chem.Mol, contacts: list[tuple[int, int]]) -> FloatArray:
-    """Return distance bounds (upper triangle: upper limits) with the Mg-O contacts set."""
+    """Return smoothed distance bounds (upper triangle: longest, lower triangle: shortest) with the ions in place."""
     bounds: FloatArray = rdDistGeom.GetMoleculeBoundsMatrix(molecule)
-    ions = {ion for ion, _ in contacts}
-    for ion in ions:
-        for other in range(molecule.GetNumAtoms()):
-            low, high = min(ion, other), max(ion, other)
-            if other != ion and (ion, other) not in contacts:
-                floor = 4.0 if other in ions else 2.6
-                bounds[high, low] = max(bounds[high, low], floor) if bounds[low, high] > floor else bounds[high, low]
-    for ion, oxygen in contacts:
-        low, high = min(ion, oxygen), max(ion, oxygen)
-        bounds[low, high], bounds[high, low] = _MG_OXYGEN + 0.1, _MG_OXYGEN - 0.1
+    for ion, other, near, far in _ion_distances(molecule, contacts):
+        low, high = min(ion, other), max(ion, other)
+        bounds[low, high], bounds[high, low] = far, near
+    if not DistanceGeometry.DoTriangleSmoothing(bounds):
+        raise LigandError("the magnesium ions do not fit on the phosphates")
     return bounds
 
 

@@ -67,14 +67,18 @@ def _entries_by_smiles() -> dict[str, LigandEntry]:
 
 @functools.cache
 def _entries_by_key() -> dict[str, LigandEntry]:
+    return {_skeleton_key(Chem.MolFromSmiles(entry.smiles)): entry for entry in catalogue()}
+
+
+def inchi_key(molecule: Chem.Mol) -> str:
+    """Return the InChIKey."""
     with BlockLogs():
-        return {_skeleton_key(Chem.MolFromSmiles(entry.smiles)): entry for entry in catalogue()}
+        return str(Chem.MolToInchiKey(molecule))  # type: ignore[no-untyped-call]
 
 
 def _skeleton_key(molecule: Chem.Mol) -> str:
     """Return the InChIKey without its protonation character: tautomers and protonation states share it."""
-    key: str = Chem.MolToInchiKey(molecule)  # type: ignore[no-untyped-call]
-    return key.rpartition("-")[0]
+    return inchi_key(molecule).rpartition("-")[0]
 
 
 def recognise(molecule: Chem.Mol) -> tuple[LigandEntry | None, bool]:
@@ -82,5 +86,4 @@ def recognise(molecule: Chem.Mol) -> tuple[LigandEntry | None, bool]:
     entry = _entries_by_smiles().get(Chem.MolToSmiles(uncharged(molecule)))
     if entry is not None:
         return entry, True
-    with BlockLogs():
-        return _entries_by_key().get(_skeleton_key(molecule)), False
+    return _entries_by_key().get(_skeleton_key(molecule)), False

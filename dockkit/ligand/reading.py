@@ -13,7 +13,7 @@ from dockkit.core.errors import LigandError, nearest
 from dockkit.core.model import Ligand, LigandEntry
 from dockkit.core.molecule import forget_exchanging_centres
 from dockkit.ligand.conformer import embed, positions
-from dockkit.ligand.library import catalogue, find_entry, recognise, uncharged
+from dockkit.ligand.library import catalogue, find_entry, inchi_key, recognise, uncharged
 from dockkit.ligand.protonation import is_charged, protonate
 from dockkit.ligand.stereo import check_stereo
 
@@ -83,15 +83,15 @@ def _from_smiles(text: str, seed: int) -> Ligand:
         raw = Chem.MolFromSmiles(smiles, sanitize=False)
     if raw is None:
         hint = nearest(text, (entry.name for entry in catalogue()))
-        raise LigandError(
-            f"'{text}' is neither a library ligand nor a file nor a SMILES that can be read; {hint}".strip()
-        )
-    molecule = _sanitised(raw, smiles)
-    molecule, notes = _strip_salt(molecule, smiles)
-    _check(molecule, smiles)
+        what = f"'{_short(text)}' is neither a library ligand nor a file nor a SMILES that can be read"
+        raise LigandError(f"{what}; {hint}" if hint else what)
+    where = _short(smiles)
+    molecule = _sanitised(raw, where)
+    molecule, notes = _strip_salt(molecule, where)
+    _check(molecule, where)
     molecule, entry, more = _choose_state(molecule)
-    _check_charge(molecule, smiles)
-    label = name.strip() or (entry.name if entry is not None else _formula(molecule))
+    _check_charge(molecule, where)
+    label = name.strip() or (entry.name if entry is not None else _own_name(molecule))
     molecule = Chem.AddHs(molecule)
     embed(molecule, label, seed)
     return _record(molecule, label, entry, pose_given=False, notes=(*notes, *more))
@@ -110,11 +110,15 @@ def _from_file(path: Path, seed: int) -> Ligand:
     if has_hydrogens and three_d:
         state, entry = molecule, recognise(molecule)[0]
         notes = (*notes, f"protonation state of the file, charge {Chem.GetFormalCharge(molecule):+d}")
+        if entry is not None and Chem.MolToSmiles(Chem.RemoveHs(molecule)) != Chem.MolToSmiles(
+            Chem.MolFromSmiles(entry.smiles_ph74)
+        ):
+            notes = (*notes, f"the library models {entry.name} as {entry.smiles_ph74}")
     else:
         state, entry, more = _choose_state(Chem.RemoveHs(molecule))
         notes = (*notes, *more)
     _check_charge(state, str(path))
-    label = label or path.stem
+    label = entry.name if entry is not None else label or path.stem
     missing = sum(atom.GetTotalNumHs() for atom in state.GetAtoms())
     molecule = Chem.AddHs(state, addCoords=three_d)
     if three_d and missing:
@@ -172,9 +176,9 @@ def _sanitised(molecule: Chem.Mol, where: str) -> Chem.Mol:
 
 
 def _strip_salt(molecule: Chem.Mol, where: str) -> tuple[Chem.Mol, tuple[str, ...]]:
-    """Keep the largest fragment if the others are counter-ions, acids or solvent."""
+    """Keep the largest fragment if the others are counter-ions, acids or solvent; a library chelate stays whole."""
     parts = Chem.GetMolFrags(molecule, asMols=True)
-    if len(parts) == 1:
+    if len(parts) == 1 or recognise(molecule)[0] is not None:
         return molecule, ()
     parts = tuple(sorted(parts, key=lambda part: -part.GetNumHeavyAtoms()))
     if parts[1].GetNumHeavyAtoms() * 2 > parts[0].GetNumHeavyAtoms():
@@ -185,7 +189,8 @@ def _strip_salt(molecule: Chem.Mol, where: str) -> tuple[Chem.Mol, tuple[str, ..
 
 def _check(molecule: Chem.Mol, where: str) -> None:
     heavy = molecule.GetNumHeavyAtoms()
-    foreign = sorted({atom.GetSymbol() for atom in molecule.GetAtoms()} - _ELEMENTS)
+    metals = {"Mg"} if len(Chem.GetMolFrags(molecule)) > 1 else set()
+    foreign = sorted({atom.GetSymbol() for atom in molecule.GetAtoms()} - _ELEMENTS - metals)
     if foreign:
         raise LigandError(f"{where}: {', '.join(foreign)} has no parameters; supported: {', '.join(sorted(_ELEMENTS))}")
     if not _MIN_HEAVY <= heavy <= _MAX_HEAVY:
@@ -231,9 +236,14 @@ def _library_state(molecule: Chem.Mol, entry: LigandEntry) -> Chem.Mol:
     return result.GetMol()
 
 
-def _formula(molecule: Chem.Mol) -> str:
-    formula: str = rdMolDescriptors.CalcMolFormula(molecule)
-    return formula
+def _own_name(molecule: Chem.Mol) -> str:
+    """Return the formula and the start of the InChIKey: short, safe in file names, different for isomers."""
+    formula: str = rdMolDescriptors.CalcMolFormula(uncharged(molecule))
+    return f"{formula}-{inchi_key(molecule)[:6]}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _record(
