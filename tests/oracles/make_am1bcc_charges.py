@@ -1,7 +1,7 @@
 """Make am1bcc_charges.json with the original network code (PyTorch), as an oracle for dockkit.forcefield.charges.
 
 Needs an environment of its own: ``pip install torch pytorch-lightning acellera-openff-nagl openff-nagl-models`` and
-what these ask for at import. The file in this folder was made with torch 2.13.0 and acellera-openff-nagl 0.5.5. Atom order:
+what these ask for at import. The file here was made with torch 2.13.0 and acellera-openff-nagl 0.5.5. Atom order:
 RDKit's for the SMILES given, heavy atoms first, then the hydrogens that AddHs appends.
 """
 
