@@ -29,9 +29,10 @@ _MIN_DOMAIN_MATCHES = 80
 _SAME_SCORE = 5.0
 _DIFFERENT_SCORE = -3.0
 _UNUSUAL_SCORE = -1.0
-_GAP_COST = 12.0
+_GAP_COST = 15.0
 _BREAK_COST = 4.0
 _MIN_SCORE = 40.0
+_MAX_CHANCE = 0.01
 
 # Pocket positions, counted from 1, of the KLIFS regions (van Linden et al., J. Med. Chem. 2014, 57, 249-277).
 _POCKET_REGIONS = {
@@ -230,6 +231,26 @@ def _best_path(match: FloatArray, breaks: NDArray[np.bool_]) -> tuple[float, lis
     return top, pairs[::-1]
 
 
+def _drop_chance_ends(numbers: IntArray, same: NDArray[np.bool_]) -> None:
+    """Unnumber, in place, pieces at either end that may have found their place by chance.
+
+    A tag or a second copy of some residues can match a few letters somewhere. The number of chance matches of a piece
+    is the number of places it could have gone to, times 1/20 for each letter that agrees.
+    """
+    for step in (1, -1):
+        while True:
+            used = np.flatnonzero(numbers)[::step]
+            jumps = np.flatnonzero(np.diff(numbers[used]) != step)
+            if len(jumps) == 0:
+                break
+            piece, following = used[: jumps[0] + 1], used[jumps[0] + 1]
+            skipped = abs(int(numbers[following] - numbers[piece[-1]]))
+            loose = abs(int(following - piece[-1])) + (int(piece[0]) if step == 1 else len(numbers) - 1 - int(piece[0]))
+            if skipped * loose * 0.05 ** int(same[piece].sum()) <= _MAX_CHANCE:
+                break
+            numbers[piece] = 0
+
+
 def map_to_uniprot(sequence: str, kinase: Kinase, *, segments: ArrayLike | None = None) -> IntArray:
     """Give each residue of a chain its number in the kinase's UniProt sequence.
 
@@ -268,6 +289,7 @@ def map_to_uniprot(sequence: str, kinase: Kinase, *, segments: ArrayLike | None 
         top, pairs = _best_path(match, breaks)
         for i, j in pairs:
             numbers[i] = j + 1
+        _drop_chance_ends(numbers, np.append(reference, "")[numbers - 1] == query)
     if top < _MIN_SCORE:
         raise StructureError(f"the chain of {len(query)} residues does not align with {kinase.gene} ({kinase.uniprot})")
     return numbers

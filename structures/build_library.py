@@ -34,6 +34,7 @@ from library_files import (
     conformation,
     differences,
     joined,
+    oddities,
     read_catalogue,
     segments,
     write_catalogue,
@@ -265,6 +266,8 @@ def build(source: Source, folders: dict[str, Path], out: Path) -> StructureEntry
     ranges = ", ".join(f"{piece[0].number}-{piece[-1].number}" for piece in pieces)
     distances = ", ".join(f"{key.replace('_', ' ')} {value:.1f} A" for key, value in state.measures)
     notes = [source.note, f"Residues present: {ranges}.", f"Measured: {distances}."]
+    if odd := oddities(residues):
+        notes.append(f"As the package has it: {', '.join(odd)}.")
     if incomplete:
         notes.append(f"{incomplete} residues lack side-chain atoms.")
     if source.package == "dockstring":

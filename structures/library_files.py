@@ -15,6 +15,7 @@ from typing import Any
 import gemmi
 import numpy as np
 
+from dockkit.core.geometry import dihedral
 from dockkit.core.model import Conformation, FloatArray, Kinase, Receptor, StructureEntry
 from dockkit.kinase import measure_conformation
 
@@ -111,6 +112,22 @@ def differences(kinase: Kinase, residues: list[Residue]) -> tuple[str, ...]:
     return tuple(
         f"{wild_type[r.number - 1]}{r.number}{r.letter}" for r in residues if wild_type[r.number - 1] != r.letter
     )
+
+
+def oddities(residues: list[Residue]) -> list[str]:
+    """Name what is unusual in the backbone: cis peptides other than before proline, and wrong-handed residues."""
+    found = []
+    for first, second in zip(residues, residues[1:], strict=False):
+        if joined(first, second) and second.letter != "P":
+            a, b = first.atoms, second.atoms
+            if abs(float(dihedral(a["CA"], a["C"], b["N"], b["CA"]))) < 90.0:
+                found.append(f"cis peptide {first.letter}{first.number}-{second.letter}{second.number}")
+    for residue in residues:
+        if "CB" in residue.atoms:
+            n, ca, c, cb = (residue.atoms[name] for name in ("N", "CA", "C", "CB"))
+            if float(np.dot(np.cross(n - ca, c - ca), cb - ca)) < 0.5:
+                found.append(f"wrong-handed C-alpha {residue.letter}{residue.number}")
+    return found
 
 
 def site_center(kinase: Kinase, residues: list[Residue]) -> tuple[float, float, float]:
