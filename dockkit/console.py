@@ -238,8 +238,10 @@ def show_result(result: StudyResult, failed: Sequence[Outcome], out: Path, conso
     if not console.is_terminal:
         console.width = max(console.width, 140)
     console.print(result_table(result))
-    if any(detail.row.modelled_structure for detail in (*result.rows, *result.atp)):
+    if any(detail.row.modelled_structure for detail in result.rows):
         console.print("* on a modelled structure, not a crystal")
+    if any(detail.row.modelled_structure for detail in result.atp):
+        console.print("ΔΔG ATP is from a modelled structure, not a crystal")
     if failed:
         count = "1 task" if len(failed) == 1 else f"{len(failed)} tasks"
         console.print(f"{count} failed; each is a row of results.csv with its reason", soft_wrap=True)
