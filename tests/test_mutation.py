@@ -187,7 +187,7 @@ def test_handedness_of_new_alpha_carbons_and_threonine(abl1: Receptor) -> None:
 
 
 def test_self_mutation_gives_the_input_back(abl1: Receptor) -> None:
-    for text in ("T315T", "F317F", "L370L"):
+    for text in ("T315T", "F317F", "L370L", "E355E/K419K", "H375H"):
         best = build_variant(abl1, parse_variant(text))[0].receptor
         np.testing.assert_allclose(best.coordinates, abl1.coordinates, atol=1e-9)
 

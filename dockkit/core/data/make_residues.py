@@ -17,7 +17,7 @@ import numpy as np
 from openmm import LangevinIntegrator, Platform, unit
 from openmm.app import ForceField, Modeller, NoCutoff, PDBFile, Simulation
 from rdkit import Chem
-from rdkit.Chem import AllChem
+from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 LETTERS = (
     "ALA A ARG R ASN N ASP D CYS C GLN Q GLU E GLY G HIS H ILE I"
@@ -50,8 +50,8 @@ def minimised_tripeptide(letter: str, name: str, seed: int = 7) -> tuple[Any, np
     """Return the topology and coordinates (n, 3) in Angstrom of Ala-X-Ala."""
     random.seed(seed)
     molecule = Chem.AddHs(Chem.MolFromSequence(f"A{letter}A"))
-    AllChem.EmbedMolecule(molecule, randomSeed=seed)
-    AllChem.MMFFOptimizeMolecule(molecule, maxIters=2000)
+    rdDistGeom.EmbedMolecule(molecule, randomSeed=seed)
+    rdForceFieldHelpers.MMFFOptimizeMolecule(molecule, maxIters=2000)
     heavy = Chem.RemoveHs(molecule)
     if name == "ILE":  # RDKit calls the carbon that carries CD1 CG2
         swap = {" CG1": " CG2", " CG2": " CG1"}
