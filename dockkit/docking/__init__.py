@@ -1,11 +1,15 @@
 """From a receptor and a ligand to a pose.
 
-``receptor``   receptor record to PDBQT
-``molecule``   the RDKit view of a ligand record: donors, acceptors, hydrogens rebuilt on moved heavy atoms
-``vina``       AutoDock Vina; one file per engine
-``choose``     the pose a kinase chemist would pick: score plus what the annotated residues say
-``bound``      a pose that the input already has, checked
-``atp``        ATP (or ADP) with magnesium, placed on the annotated residues
+``receptor``    receptor record to PDBQT
+``molecule``    the RDKit view of a ligand record: donors, acceptors, hydrogens rebuilt on moved heavy atoms
+``vina``        AutoDock Vina, search and local optimisation; one file per engine
+``anchored``    candidates grown from the hinge, for an engine to optimise
+``search``      both together, on one scale
+``choose``      the pose a kinase chemist would pick: score plus what the annotated residues say
+``bound``       a pose that the input already has, checked
+``atp``         ATP (or ADP) with magnesium, placed on the annotated residues
+``restraints``, ``torsions``    distance restraints, clashes and torsion space, with gradients
 
-A second engine is one more file with a function of the signature of :func:`dockkit.docking.vina.dock`.
+A second engine is one more file with functions of the signatures of :func:`dockkit.docking.vina.dock` and
+:func:`dockkit.docking.vina.optimise`.
 """

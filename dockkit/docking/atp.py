@@ -22,13 +22,13 @@ from typing import Final
 
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+from rdkit.Chem import rdForceFieldHelpers
 from scipy.optimize import minimize
 
 from dockkit.core.errors import DockingError, StructureError
 from dockkit.core.geometry import superposition, unit_vector
 from dockkit.core.model import FloatArray, IntArray, Kinase, Ligand, Pose, Receptor
-from dockkit.docking.molecule import ligand_mol
+from dockkit.docking.molecule import embed, ligand_mol
 from dockkit.docking.restraints import Clashes, Restraint, energy_and_gradient, restraint_distance
 from dockkit.docking.torsions import TorsionTree
 
@@ -327,9 +327,7 @@ def _conformers(mol: Chem.Mol, parts: Nucleotide, seed: int) -> list[FloatArray]
     fragment = next(
         m for m, f in zip(Chem.GetMolFrags(mol, asMols=True), Chem.GetMolFrags(mol), strict=True) if f == body
     )
-    settings = rdDistGeom.ETKDGv3()
-    settings.randomSeed = seed % (2**31 - 1)
-    ids = list(rdDistGeom.EmbedMultipleConfs(fragment, N_CONFORMERS, params=settings))
+    ids = embed(fragment, N_CONFORMERS, seed)
     properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(fragment)
     if properties is not None:
         properties.SetMMFFDielectricConstant(80.0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from rdkit import Chem
+from rdkit.Chem import rdDistGeom
 
 from dockkit.core.errors import DockingError
 from dockkit.core.geometry import superposition
@@ -165,3 +166,23 @@ def same_stereo(mol: Chem.Mol, coordinates: FloatArray) -> bool:
         Chem.AssignStereochemistryFrom3D(copy)
         labels.append(Chem.MolToSmiles(Chem.RemoveHs(copy)))
     return bool(labels[0] == labels[1])
+
+
+def embed(mol: Chem.Mol, n_conformers: int, seed: int) -> list[int]:
+    """Replace the conformers by ETKDGv3's (Wang et al., J. Chem. Inf. Model. 2020, 60, 2044); return their ids.
+
+    Parameters
+    ----------
+    mol : rdkit.Chem.Mol
+        Hydrogens explicit; changed in place.
+    n_conformers, seed : int
+        The same seed gives the same conformers.
+
+    Returns
+    -------
+    list of int
+        Empty where none could be made.
+    """
+    parameters: Any = rdDistGeom.ETKDGv3()
+    parameters.randomSeed = seed % (2**31 - 1)
+    return list(rdDistGeom.EmbedMultipleConfs(mol, n_conformers, parameters))

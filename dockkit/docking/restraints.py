@@ -15,6 +15,11 @@ from dockkit.core.model import FloatArray, IntArray, StrArray
 CLASH_WEIGHT: Final = 10.0
 """Energy per squared Angstrom of overlap."""
 
+CONTACT_WEIGHT: Final = 0.1
+CONTACT_GAP: Final = 0.5
+CONTACT_WIDTH: Final = 0.7
+"""Energy of a contact of a sticky atom, its best distance beyond the closest approach, and its width (Angstrom)."""
+
 LINEAR_BEYOND: Final = 2.0
 """Angstrom outside the flat bottom from where a restraint grows linearly, so that a far start is not torn apart."""
 
@@ -115,6 +120,8 @@ class Clashes:
     protein : (n, 3) float
         Angstrom, heavy atoms.
     elements : (n,) str
+    sticky : sequence of int
+        Ligand atoms that are drawn into contact with the protein.
     """
 
     def __init__(
@@ -123,11 +130,13 @@ class Clashes:
         heavy: Sequence[int],
         protein: FloatArray,
         elements: StrArray,
+        sticky: Sequence[int] = (),
     ) -> None:
         self.heavy = np.array(heavy, dtype=np.int64)
         self.protein = np.array(protein, dtype=np.float64)
         kinds = [_kind(mol.GetAtomWithIdx(i)) for i in heavy]
         self.limits = np.array([[_closest_approach(a, str(b).upper()) for b in elements] for a in kinds])
+        self.sticky = np.array([list(heavy).index(i) for i in sticky], dtype=np.int64)
         bonds = Chem.GetDistanceMatrix(mol)[np.ix_(heavy, heavy)]
         first, second = np.triu_indices(len(heavy), 1)
         far = bonds[first, second] > 3.5
@@ -146,6 +155,8 @@ class Clashes:
         local = np.zeros_like(xyz)
         np.add.at(local, i, push)
         energy = CLASH_WEIGHT * float(overlap @ overlap)
+        if len(self.sticky):
+            energy += self._contact(xyz, distance, local)
         vector = xyz[self.first] - xyz[self.second]
         own = np.linalg.norm(vector, axis=1)
         overlap = np.maximum(self.own_limits - own, 0.0)
@@ -155,6 +166,17 @@ class Clashes:
         gradient = np.zeros_like(ligand)
         gradient[self.heavy] = local
         return energy + CLASH_WEIGHT * float(overlap @ overlap), gradient
+
+    def _contact(self, xyz: FloatArray, distance: FloatArray, local: FloatArray) -> float:
+        """Add the slope of the contact energy to ``local`` and return the energy."""
+        beyond = distance[self.sticky] - self.limits[self.sticky] - CONTACT_GAP
+        i, j = np.nonzero(np.abs(beyond) < 3.0 * CONTACT_WIDTH)
+        scaled = beyond[i, j] / CONTACT_WIDTH
+        value = -CONTACT_WEIGHT * np.exp(-(scaled**2))
+        rows = self.sticky[i]
+        slope = value * (-2.0 * scaled / CONTACT_WIDTH) / np.maximum(distance[rows, j], 1e-6)
+        np.add.at(local, rows, slope[:, None] * (xyz[rows] - self.protein[j]))
+        return float(value.sum())
 
     def deepest(self, ligand: FloatArray) -> float:
         """Return the deepest overlap with the protein, Angstrom (0 where there is none)."""

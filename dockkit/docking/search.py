@@ -1,0 +1,91 @@
+"""The whole search for one ligand: Vina's own and poses grown from the hinge, on one scale."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from dockkit.core.model import FloatArray, Kinase, Ligand, Pose, Receptor
+from dockkit.core.settings import DockingSettings
+from dockkit.docking.anchored import anchored_candidates
+from dockkit.docking.vina import MIN_POSE_RMSD, dock, optimise
+
+N_ANCHORED: Final = 8
+"""Candidates grown from the hinge that Vina optimises and scores."""
+
+
+def dock_kinase(
+    receptor: Receptor,
+    ligand: Ligand,
+    kinase: Kinase | None,
+    box_center: Sequence[float],
+    box_size: Sequence[float],
+    settings: DockingSettings,
+    seed: int,
+    cpu: int,
+) -> tuple[Pose, ...]:
+    """Dock one ligand into a kinase: Vina's Monte Carlo, and candidates held at the hinge optimised by Vina.
+
+    Parameters
+    ----------
+    receptor, ligand : Receptor, Ligand
+    kinase : Kinase or None
+        None, or an allosteric ligand (type III or IV): Vina alone.
+    box_center, box_size : three floats
+        Search box, Angstrom.
+    settings : DockingSettings
+    seed, cpu : int
+        The same seed gives the same poses.
+
+    Returns
+    -------
+    tuple of Pose
+        Best score first, at most ``settings.n_poses``, all distinct.
+
+    Raises
+    ------
+    DockingError
+        As for :func:`dockkit.docking.vina.dock`.
+    """
+    poses = list(dock(receptor, ligand, box_center, box_size, settings, seed, cpu))
+    allosteric = ligand.entry is not None and ligand.entry.binding_type in ("III", "IV")
+    if kinase is not None and not allosteric:
+        inside = [
+            xyz
+            for xyz in anchored_candidates(receptor, ligand, kinase, seed, N_ANCHORED)
+            if (np.abs(xyz.mean(axis=0) - np.asarray(box_center)) <= np.asarray(box_size) / 2.0).all()
+        ]
+        poses += optimise(receptor, ligand, inside, seed, cpu)
+    return merge_poses(poses, ligand, settings)
+
+
+def merge_poses(poses: Sequence[Pose], ligand: Ligand, settings: DockingSettings) -> tuple[Pose, ...]:
+    """Sort poses by score, drop repeats and those outside the energy range, and number them.
+
+    Parameters
+    ----------
+    poses : sequence of Pose
+        At least one.
+    ligand : Ligand
+    settings : DockingSettings
+
+    Returns
+    -------
+    tuple of Pose
+    """
+    heavy = ligand.elements != "H"
+    ranked = sorted(poses, key=lambda pose: pose.score)
+    kept: list[Pose] = []
+    for pose in ranked:
+        if len(kept) == settings.n_poses or pose.score > ranked[0].score + settings.energy_range_kcal_mol:
+            break
+        if all(_rmsd(pose.coordinates[heavy], other.coordinates[heavy]) >= MIN_POSE_RMSD for other in kept):
+            kept.append(pose)
+    return tuple(dataclasses.replace(pose, rank=k) for k, pose in enumerate(kept, start=1))
+
+
+def _rmsd(first: FloatArray, second: FloatArray) -> float:
+    return float(np.sqrt(((first - second) ** 2).sum(axis=1).mean()))
