@@ -11,8 +11,10 @@ from rdkit.Chem import rdDistGeom
 from scipy.optimize import check_grad
 
 from dockkit.core.errors import DockingError
+from dockkit.core.library import library_dir
 from dockkit.core.model import Conformation, Kinase, Ligand, LigandEntry, Pose, Receptor
 from dockkit.core.settings import DockingSettings
+from dockkit.docking import atp
 from dockkit.docking.anchored import rotatable_bonds
 from dockkit.docking.atp import find_nucleotide, place_atp
 from dockkit.docking.bound import pose_from_bound_file, pose_from_input
@@ -23,6 +25,8 @@ from dockkit.docking.restraints import Clashes, Restraint, energy_and_gradient
 from dockkit.docking.search import merge_poses
 from dockkit.docking.torsions import TorsionTree
 from dockkit.docking.vina import dock, ligand_pdbqt, optimise
+from dockkit.kinase import identify_kinase
+from dockkit.structure import prepare_receptor, read_structure
 
 ATP = "Nc1ncnc2c1ncn2[C@@H]1O[C@H](COP(=O)([O-])OP(=O)([O-])OP(=O)([O-])[O-])[C@@H](O)[C@H]1O.[Mg+2].[Mg+2]"
 
@@ -337,3 +341,32 @@ def test_atp_is_refused_by_a_dfg_out_structure(hinge: Receptor):
         place_atp(out, make_ligand(ATP, "ATP.Mg", "nucleotide"), KINASE, 1)
     with pytest.raises(DockingError, match="no residue 30"):
         place_atp(hinge, make_ligand(ATP, "ATP.Mg", "nucleotide"), KINASE, 1)
+
+
+def test_atp_stands_on_the_hinge_with_both_metals_bound(monkeypatch):
+    """The bundled model of active ABL1; two runs with one seed are the same to the last digit."""
+    monkeypatch.setattr(atp, "N_STARTS", 8)
+    monkeypatch.setattr(atp, "N_SAMPLES", 500)
+    raw = read_structure(library_dir("structures") / "abl1-dfg-in.cif.gz")
+    kinase, numbers = identify_kinase(raw.sequence, segments=raw.segments)
+    receptor = prepare_receptor(raw, name="abl1-dfg-in", kinase=kinase, uniprot_numbers=numbers)
+    ligand = make_ligand(ATP, "ATP.Mg", "nucleotide")
+    pose = place_atp(receptor, ligand, kinase, 7)
+    np.testing.assert_array_equal(pose.coordinates, place_atp(receptor, ligand, kinase, 7).coordinates)
+    parts = find_nucleotide(ligand_mol(ligand), "ATP.Mg")
+
+    def to_residue(atom: int, number: int, *names: str) -> float:
+        rows = [a for a in receptor.atom_indices(receptor.residue_index(number)) if receptor.atom_names[a] in names]
+        return float(np.linalg.norm(receptor.coordinates[rows] - pose.coordinates[atom], axis=1).min())
+
+    assert 2.4 < to_residue(parts.atoms["N6"], 316, "O") < 3.6
+    assert 2.4 < to_residue(parts.atoms["N1"], 318, "N") < 3.6
+    for metal in parts.metals:
+        assert 1.8 < to_residue(metal, 381, "OD1", "OD2") < 3.2
+    heavy = ligand.elements != "H"
+    protein = receptor.coordinates[receptor.elements != "H"]
+    assert np.linalg.norm(protein[:, None] - pose.coordinates[heavy][None], axis=2).min() > 1.8
+    mol = ligand_mol(ligand)
+    for bond in mol.GetBonds():
+        i, j = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+        assert 0.9 < np.linalg.norm(pose.coordinates[i] - pose.coordinates[j]) < 1.9

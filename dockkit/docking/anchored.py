@@ -23,11 +23,11 @@ from dockkit.docking.molecule import acceptor_atoms, donor_hydrogens, embed, lig
 from dockkit.docking.restraints import Clashes, Restraint, energy_and_gradient
 from dockkit.docking.torsions import TorsionTree
 
-N_CONFORMERS: Final = 30
+N_CONFORMERS: Final = 40
 N_TURNS: Final = 12
 """Turns about the hinge bond tried for each conformer and acceptor."""
 
-N_REFINED: Final = 40
+N_REFINED: Final = 60
 """Starts that are refined."""
 
 SITE_RADIUS: Final = 22.0

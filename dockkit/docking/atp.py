@@ -41,7 +41,7 @@ NUCLEOSIDE_NAMES: Final = tuple(
 
 ADENINE: Final = ("N6", "C6", "N1", "C2", "N3", "C4", "C5", "N7", "C8", "N9")
 
-SITE_RADIUS: Final = 18.0
+SITE_RADIUS: Final = 15.0
 """Angstrom around the hinge and the DFG Asp: protein atoms that the placement sees."""
 
 N_CONFORMERS: Final = 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -56,9 +57,9 @@ class Restraint:
 
 def _closest(restraint: Restraint, ligand: FloatArray, protein: FloatArray) -> tuple[int, int, float]:
     other = ligand if restraint.internal else protein
-    table = cdist(ligand[restraint.first], other[restraint.second])
-    i, j = np.unravel_index(int(table.argmin()), table.shape)
-    return int(restraint.first[i]), int(restraint.second[j]), float(table[i, j])
+    table = ((ligand[restraint.first][:, None] - other[restraint.second]) ** 2).sum(axis=2)
+    i, j = divmod(int(table.argmin()), table.shape[1])
+    return int(restraint.first[i]), int(restraint.second[j]), math.sqrt(table[i, j])
 
 
 def restraint_distance(restraint: Restraint, ligand: FloatArray, protein: FloatArray) -> float:

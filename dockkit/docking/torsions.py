@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from rdkit import Chem
-from scipy.spatial.transform import Rotation
 
 from dockkit.core.model import FloatArray, IntArray
 
@@ -43,10 +43,10 @@ class TorsionTree:
         xyz = self.reference.copy()
         for angle, (start, end, moved) in zip(variables[6:], self.axes, strict=True):
             axis = xyz[end] - xyz[start]
-            turn = Rotation.from_rotvec(angle * axis / np.linalg.norm(axis)).as_matrix()
+            turn = rotation_matrix(angle * axis / math.sqrt(axis @ axis))
             xyz[moved] = (xyz[moved] - xyz[start]) @ turn.T + xyz[start]
         center = self.reference[self.root].mean(axis=0)
-        turn = Rotation.from_rotvec(variables[3:6]).as_matrix()
+        turn = rotation_matrix(variables[3:6])
         xyz[self.body] = (xyz[self.body] - center) @ turn.T + center + variables[:3]
         return xyz
 
@@ -69,13 +69,43 @@ class TorsionTree:
         body = forces[self.body]
         center = self.reference[self.root].mean(axis=0) + variables[:3]
         result[:3] = body.sum(axis=0)
-        torque = np.cross(xyz[self.body] - center, body).sum(axis=0)
+        torque = _torque(xyz[self.body] - center, body)
         result[3:6] = _left_jacobian(variables[3:6]).T @ torque
         for k, (start, end, moved) in enumerate(self.axes):
             axis = xyz[end] - xyz[start]
-            torque = np.cross(xyz[moved] - xyz[start], forces[moved]).sum(axis=0)
-            result[6 + k] = torque @ axis / np.linalg.norm(axis)
+            torque = _torque(xyz[moved] - xyz[start], forces[moved])
+            result[6 + k] = torque @ axis / math.sqrt(axis @ axis)
         return result
+
+
+def rotation_matrix(rotvec: FloatArray) -> FloatArray:
+    """Return the matrix of a rotation vector (Rodrigues), (3, 3); it turns column vectors.
+
+    Parameters
+    ----------
+    rotvec : (3,) float
+        Axis times angle in radian.
+    """
+    x, y, z = (float(v) for v in rotvec)
+    angle = math.sqrt(x * x + y * y + z * z)
+    if angle < 1e-12:
+        return np.eye(3)
+    x, y, z = x / angle, y / angle, z / angle
+    c, s = math.cos(angle), math.sin(angle)
+    t = 1.0 - c
+    return np.array(
+        [
+            [t * x * x + c, t * x * y - s * z, t * x * z + s * y],
+            [t * x * y + s * z, t * y * y + c, t * y * z - s * x],
+            [t * x * z - s * y, t * y * z + s * x, t * z * z + c],
+        ]
+    )
+
+
+def _torque(arm: FloatArray, force: FloatArray) -> FloatArray:
+    """Sum of cross products, read off the antisymmetric part of one matrix product; (3,)."""
+    m = arm.T @ force
+    return np.array([m[1, 2] - m[2, 1], m[2, 0] - m[0, 2], m[0, 1] - m[1, 0]])
 
 
 def _left_jacobian(rotvec: FloatArray) -> FloatArray:
