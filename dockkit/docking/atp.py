@@ -17,6 +17,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -292,6 +293,7 @@ class _Site:
             Restraint("beta phosphate - Lys", beta, self.local(k.catalytic_lysine, "NZ"), 2.5, 3.5, 2.0),
             Restraint("ribose - catalytic loop O", ligand("O3'"), self.local(k.hrd_aspartate + 4, "O"), 2.6, 4.0, 1.0),
         ]
+        wanted += self._base_restraints(ligand)
         wanted += self._loop_restraints(beta, last)
         for metal, groups in zip(parts.metals, ((beta, last), (alpha, last)), strict=False):
             ion = np.array([metal], dtype=np.int64)
@@ -309,6 +311,18 @@ class _Site:
                 loop = self.local(k.hrd_aspartate + 5, "OD1", "OE1", "OG", "OG1", "OD2")
                 wanted.append(Restraint("M2 - catalytic-loop Asn", ion, loop, 2.0, 2.3, 10.0))
         return [r for r in wanted if len(r.second)]
+
+    def _base_restraints(self, ligand: Callable[..., IntArray]) -> list[Restraint]:
+        """Plane and depth of the adenine: hinge carbonyl, gatekeeper, and the Ala roof two before the catalytic Lys."""
+        k = self.kinase
+        carbonyl = self.local(k.hinge_middle - 2, "O")
+        roof = self.local(k.catalytic_lysine - 2, "CB") if k.catalytic_lysine else self.index[:0]
+        return [
+            Restraint("C6 - hinge gatekeeper+1 O", ligand("C6"), carbonyl, 3.6, 4.0, 5.0),
+            Restraint("N6 - gatekeeper CA", ligand("N6"), self.local(k.gatekeeper, "CA"), 4.9, 5.5, 5.0),
+            Restraint("C5 - roof Ala CB", ligand("C5"), roof, 3.6, 4.3, 5.0),
+            Restraint("C4 - roof Ala CB", ligand("C4"), roof, 4.3, 5.1, 5.0),
+        ]
 
     def _loop_restraints(self, beta: IntArray, last: IntArray) -> list[Restraint]:
         """Backbone N-H of the tip of the glycine-rich loop (KLIFS positions 7 to 9) to the phosphates."""
