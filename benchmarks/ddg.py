@@ -40,7 +40,9 @@ def prepared(complexes: Path, name: str) -> dict:
     if name not in _PREPARED:
         stem = complexes / f"{name}_nowat"
         receptor = steps.run_receptor(
-            {"entry": f"{stem}_protein.pdb", "chain": "", "ph": 7.4, "numbering": "uniprot", "kinase": "", "seed": 0}, {}, Path()
+            {"entry": f"{stem}_protein.pdb", "chain": "", "ph": 7.4, "numbering": "uniprot", "kinase": "", "seed": 0},
+            {},
+            Path(),
         )
         ligand = steps.run_ligand({"ligand": f"{stem}_ligand.sdf", "seed": 0}, {}, Path())
         parameters = steps.run_parameters({}, {"ligand": ligand}, Path())
@@ -58,7 +60,14 @@ def one_point(complexes: Path, name: str, mutation: str, relax: dict, energy: di
         start = time.perf_counter()
         states = [
             steps.run_state(
-                {"variant": mutation, "state": state, "numbering": "uniprot", "relax": relax, "energy": energy, "seed": seed},
+                {
+                    "variant": mutation,
+                    "state": state,
+                    "numbering": "uniprot",
+                    "relax": relax,
+                    "energy": energy,
+                    "seed": seed,
+                },
                 inputs,
                 Path(),
             )
@@ -66,7 +75,9 @@ def one_point(complexes: Path, name: str, mutation: str, relax: dict, energy: di
         ]
         estimate = paired_difference(*states)
         terms = states[1].terms.mean(axis=0) - states[0].terms.mean(axis=0)
-        row.update(ddg=estimate.value, sem=estimate.sem, **dict(zip(("vdw", "coulomb", "gb", "surface"), terms, strict=True)))
+        row.update(
+            ddg=estimate.value, sem=estimate.sem, **dict(zip(("vdw", "coulomb", "gb", "surface"), terms, strict=True))
+        )
         row["rotamer"] = states[1].start_labels[0]
         row["per_start"] = " ".join(f"{v:.2f}" for v in states[1].terms.sum(1) - states[0].terms.sum(1))
     except DockkitError as error:
@@ -101,7 +112,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--relax", type=json.loads, default={}, help="JSON of RelaxSettings to change")
     parser.add_argument("--energy", type=json.loads, default={}, help="JSON of EnergySettings to change")
-    parser.add_argument("--self", action="store_true", help="replace every mutation by the wild type: the noise control")
+    parser.add_argument(
+        "--self", action="store_true", help="replace every mutation by the wild type: the noise control"
+    )
     options = parser.parse_args()
     relax = RelaxSettings(**options.relax).model_dump()
     energy = EnergySettings(**options.energy).model_dump()
@@ -127,7 +140,10 @@ def main() -> None:
             row = future.result()
             rows.append(row)
             pd.DataFrame(rows).to_csv(points, index=False)
-            print(f"{count}/{len(futures)} {row['tki']} {row['mutation']} {row['ddg']:.2f} {row['seconds']:.1f} s {row['message']}", flush=True)
+            print(
+                f"{count}/{len(futures)} {row['tki']} {row['mutation']} {row['ddg']:.2f} {row['message']}",
+                flush=True,
+            )
     result = pd.DataFrame(rows)
     if options.self:
         print(result.groupby("tki")["ddg"].agg(lambda v: float(np.sqrt(np.mean(v**2)))))

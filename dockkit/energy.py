@@ -112,7 +112,9 @@ class BindingEnergy:
             surface = SURFACE_TENSION * self._buried_area(coordinates)
         terms = np.array([vdw.sum(), coulomb.sum(), parts[0] - parts[1] - parts[2], surface])
         if not np.isfinite(terms).all():
-            raise EnergyError(f"{self.assembly.receptor.name} with {self.assembly.ligand}: energy is not finite ({terms})")
+            raise EnergyError(
+                f"{self.assembly.receptor.name} with {self.assembly.ligand}: energy is not finite ({terms})"
+            )
         return terms
 
     def _direct(self, coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:

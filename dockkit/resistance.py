@@ -28,7 +28,6 @@ WEAKENED_FOLD = 3.0
 """Above this, and below LOST_FOLD, it is called weakened; below its inverse, gained."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the ddG pair means for one inhibitor."""
@@ -81,9 +80,7 @@ def paired_difference(wild_type: ComplexState, mutant: ComplexState) -> Estimate
     return Estimate(float(differences.mean()), sem, n)
 
 
-def fold_change(
-    ddg_inhibitor: float, ddg_atp: float, atp_over_km: float, temperature_kelvin: float
-) -> float:
+def fold_change(ddg_inhibitor: float, ddg_atp: float, atp_over_km: float, temperature_kelvin: float) -> float:
     """Return the Cheng-Prusoff fold change of IC50, mutant over wild type.
 
     Parameters

@@ -42,7 +42,7 @@ def choose_platform(wanted: str = "") -> openmm.Platform:
     present = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
     if wanted and wanted not in present:
         raise SamplingError(f"OpenMM platform '{wanted}' is not available here; present: {', '.join(present)}")
-    for name in ([wanted] if wanted else ["CUDA", "HIP", "OpenCL", "CPU", "Reference"]):
+    for name in [wanted] if wanted else ["CUDA", "HIP", "OpenCL", "CPU", "Reference"]:
         if name in present:
             return openmm.Platform.getPlatformByName(name)
     raise SamplingError("OpenMM has no usable platform")
@@ -215,13 +215,15 @@ def _write_segment(path: Path, arrays: dict[str, FloatArray]) -> None:
     aside = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         with aside.open("wb") as handle:
-            np.savez(handle, **arrays)
+            np.savez(handle, allow_pickle=False, **arrays)
             handle.flush()
             os.fsync(handle.fileno())
         aside.replace(path)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise SamplingError(f"{path}: the segment could not be written ({error.strerror}); free the disk and resume") from error
+        raise SamplingError(
+            f"{path}: the segment could not be written ({error.strerror}); free the disk and resume"
+        ) from error
 
 
 def _run_segment(
@@ -237,7 +239,9 @@ def _run_segment(
         arrays = _try_segment(system, region, state, settings, seed, n_frames, equilibration_ps, divisor)
         if all(np.isfinite(array).all() for array in arrays.values()):
             return arrays
-    raise SamplingError(f"dynamics blew up (seed {seed}), also with half the step; inspect the minimised complex for clashes")
+    raise SamplingError(
+        f"dynamics blew up (seed {seed}), also with half the step; inspect the minimised complex for clashes"
+    )
 
 
 def _try_segment(

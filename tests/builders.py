@@ -60,9 +60,21 @@ def peptide(sequence: str = "AKTIFDG") -> Receptor:
     )
 
 
-def ion(charge: float = 1.0, position: tuple[float, float, float] = (0.0, 0.0, 0.0), name: str = "ion") -> tuple[Ligand, LigandParameters]:
+def ion(
+    charge: float = 1.0, position: tuple[float, float, float] = (0.0, 0.0, 0.0), name: str = "ion"
+) -> tuple[Ligand, LigandParameters]:
     """Return a monatomic ligand (a sodium ion's element, any charge) and its parameters."""
-    block = "\n     dockkit\n\n  1  0  0  0  0  0  0  0  0  0999 V2000\n    0.0000    0.0000    0.0000 Na  0  3\nM  CHG  1   1   1\nM  END\n"
+    lines = (
+        "",
+        "     dockkit",
+        "",
+        "  1  0  0  0  0  0  0  0  0  0999 V2000",
+        "    0.0000    0.0000    0.0000 Na  0  3",
+        "M  CHG  1   1   1",
+        "M  END",
+        "",
+    )
+    block = "\n".join(lines)
     ligand = Ligand(name, "[Na+]", block, ["Na"], [round(charge)], [position])
     empty = np.zeros((0, 2))
     parameters = LigandParameters(

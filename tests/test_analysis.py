@@ -26,7 +26,9 @@ def test_rmsf_of_a_square_wave():
     assert rmsf(frames) == pytest.approx([0.0, 1.0])
 
 
-@pytest.mark.parametrize(("angle", "distance", "formed"), [(180, 2.9, True), (130, 2.9, True), (110, 2.9, False), (180, 3.7, False)])
+@pytest.mark.parametrize(
+    ("angle", "distance", "formed"), [(180, 2.9, True), (130, 2.9, True), (110, 2.9, False), (180, 3.7, False)]
+)
 def test_hydrogen_bond_by_distance_and_angle(angle, distance, formed):
     donor = np.zeros(3)
     hydrogen = np.array([1.0, 0.0, 0.0])

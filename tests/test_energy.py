@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from dockkit.core.settings import EnergySettings
 from dockkit.core.units import COULOMB_CONSTANT
-from dockkit.energy import BindingEnergy, born_radii
+from dockkit.energy import BindingEnergy, _surface_area, born_radii
 from dockkit.forcefield.system import assemble, born_parameters, receptor_parameters, receptor_topology
 
 SETTINGS = EnergySettings()
@@ -31,7 +31,7 @@ def test_born_ion():
 
 
 def test_two_spheres_of_the_pairwise_integral():
-    """The HCT integral of a sphere outside the other's: checked against numerical quadrature of 1/r^4 over the sphere."""
+    """The HCT integral of a sphere outside the other's, against numerical quadrature of 1/r^4 over the sphere."""
     distance, radius, scale = 6.0, 1.7, 0.72
     scaled = scale * (radius - 0.09)
     u = np.linspace(-scaled, scaled, 4001)
@@ -136,8 +136,6 @@ def test_rotation_and_translation_change_nothing(bound):
 
 def test_buried_area_of_touching_spheres():
     """Two equal spheres: the buried caps have a closed form."""
-    from dockkit.energy import _surface_area
-
     radius = 1.7 + 1.4
     distance = 4.0
     cap = 2 * np.pi * radius * (radius - distance / 2)

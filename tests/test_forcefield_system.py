@@ -57,7 +57,10 @@ def test_two_charges_obey_coulombs_law_in_the_dielectric():
     region = make_region(assembly, np.array([], dtype=int), np.array([], dtype=int))
     coordinates = np.concatenate([receptor.coordinates, both.coordinates])
     options = {"backbone_restraint": 0.0, "cutoff": 1e7}
-    energies = [potential(region_system(assembly, region, coordinates, dielectric=d, **options), both.coordinates) for d in (1.0, 4.0)]
+    energies = [
+        potential(region_system(assembly, region, coordinates, dielectric=d, **options), both.coordinates)
+        for d in (1.0, 4.0)
+    ]
     assert energies[0] - energies[1] == pytest.approx(-332.0637 / 5.0 * 0.75, abs=1e-3)
 
 

@@ -67,7 +67,13 @@ def test_a_particle_on_a_spring_obeys_equipartition(tmp_path):
     system.addForce(force)
     region = Region(np.arange(n), np.ones(n, bool), [], [])
     settings = SHORT.model_copy(
-        update={"equilibration_ps": 3.0, "production_ps": 10.0, "frame_ps": 1.0, "segment_ps": 5.0, "friction_per_ps": 5.0}
+        update={
+            "equilibration_ps": 3.0,
+            "production_ps": 10.0,
+            "frame_ps": 1.0,
+            "segment_ps": 5.0,
+            "friction_per_ps": 5.0,
+        }
     )
     frames = run_dynamics(system, region, np.zeros((n, 3)), settings, (11,), tmp_path)
     energy = 0.5 * k * np.square(frames.coordinates[0] / 10.0).mean()

@@ -1,4 +1,4 @@
-"""ABL1 T315I from Python: which inhibitors are lost, does ATP gain, what still binds?
+"""Ask from Python which inhibitors ABL1 T315I escapes, whether ATP gains, and what still binds.
 
 Run it with ``python abl1_t315i.py``; edit the lists to ask about another kinase, mutation or inhibitor.
 A molecule may be a library name, a SMILES (``"CCO my-molecule"``) or an SDF file.

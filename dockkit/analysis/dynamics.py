@@ -56,7 +56,7 @@ def compare_dynamics(
     length = float(wild_type.time_ps[-1])
     replicas = len(wild_type.seeds)
     notes = (
-        f"{replicas} x {length:g} ps per state, {len(wild_type.mobile_residues)} mobile residues in a frozen surrounding: "
+        f"{replicas} x {length:g} ps per state, {len(wild_type.mobile_residues)} mobile residues, the rest frozen: "
         "long enough to settle side chains, far too short for the P-loop or the DFG motif to change state",
     )
     return DynamicsComparison(
@@ -66,7 +66,9 @@ def compare_dynamics(
         pocket_rmsd_wild_type=pocket_rmsd[0],
         pocket_rmsd_mutant=pocket_rmsd[1],
         rmsf_residues=numbers,
-        rmsf_labels=np.array([_label(wild_type.receptor, r, n) for r, n in zip(residues, numbers, strict=True)], dtype=str),
+        rmsf_labels=np.array(
+            [_label(wild_type.receptor, r, n) for r, n in zip(residues, numbers, strict=True)], dtype=str
+        ),
         rmsf_wild_type=fluctuation[0],
         rmsf_mutant=fluctuation[1],
         hinge_hbond_wild_type=hinge[0],

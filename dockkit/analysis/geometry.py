@@ -31,7 +31,7 @@ def rmsd(frames: FloatArray, reference: FloatArray) -> FloatArray:
     (...,) float
         Angstrom.
     """
-    return np.sqrt(np.square(frames - reference).sum(axis=-1).mean(axis=-1))
+    return np.asarray(np.sqrt(np.square(frames - reference).sum(axis=-1).mean(axis=-1)), dtype=np.float64)
 
 
 def rmsf(frames: FloatArray) -> FloatArray:
@@ -47,7 +47,7 @@ def rmsf(frames: FloatArray) -> FloatArray:
     (n_atoms,) float
         Angstrom.
     """
-    return np.sqrt(np.square(frames - frames.mean(axis=0)).sum(axis=-1).mean(axis=0))
+    return np.asarray(np.sqrt(np.square(frames - frames.mean(axis=0)).sum(axis=-1).mean(axis=0)), dtype=np.float64)
 
 
 def hydrogens_of(elements: StrArray, coordinates: FloatArray) -> dict[int, IntArray]:

@@ -1,6 +1,6 @@
 """Records on disk: one JSON file for what is nested or scalar, one NPZ file for the arrays.
 
-Any record of ``core/model.py`` (or a tuple of them) is written and read without code of its own. The bytes are the
+Any record of ``core/model`` (or a tuple of them) is written and read without code of its own. The bytes are the
 same for equal records, floats keep full precision, NaN and infinity survive, and a fingerprint names the content.
 """
 
@@ -35,7 +35,7 @@ _NOT_FINITE: Final = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def register(record_class: type[Any]) -> type[Any]:
-    """Make a dataclass outside ``core/model.py`` known by its name; usable as a decorator.
+    """Make a dataclass outside ``core/model`` known by its name; usable as a decorator.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def record_files(record: Any) -> dict[str, bytes]:
     Parameters
     ----------
     record : dataclass or tuple of dataclasses
-        A record of ``core/model.py``.
+        A record of ``core/model``.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def save_record(record: Any, folder: Path) -> None:
     Parameters
     ----------
     record : dataclass or tuple of dataclasses
-        A record of ``core/model.py``.
+        A record of ``core/model``.
     folder : Path
         Where ``record.json`` and ``arrays.npz`` go.
 
@@ -217,7 +217,7 @@ def fingerprint(record: Any) -> str:
     Parameters
     ----------
     record : dataclass or tuple of dataclasses
-        A record of ``core/model.py``.
+        A record of ``core/model``.
 
     Returns
     -------

@@ -49,11 +49,11 @@ class RelaxSettings(_Settings):
 
     shell_angstrom: float = Field(6.0, gt=0)
     dielectric: float = Field(4.0, ge=1)
-    cutoff_angstrom: float = Field(12.0, gt=0)
+    cutoff_angstrom: float = Field(10.0, gt=0)
     backbone_restraint_kcal_mol_a2: float = Field(1.0, ge=0)
     max_iterations: int = Field(500, ge=0)
-    n_rotamers: int = Field(2, ge=1, le=10)
-    n_starts: int = Field(2, ge=1, le=20)
+    n_rotamers: int = Field(1, ge=1, le=10)
+    n_starts: int = Field(3, ge=1, le=20)
     start_noise_angstrom: float = Field(0.05, ge=0)
 
 

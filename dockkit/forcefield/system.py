@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import openmm
+from numpy.typing import NDArray
 from openmm import app
 from scipy.spatial import cKDTree
 
@@ -329,7 +330,7 @@ def subset_receptor(receptor: Receptor, residues: IntArray, coordinates: FloatAr
     )
 
 
-def _kept_rows(atoms: IntArray, index: IntArray, mobile: IntArray) -> tuple[IntArray, IntArray]:
+def _kept_rows(atoms: IntArray, index: IntArray, mobile: NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
     local = index[atoms]
     rows = np.flatnonzero((local >= 0).all(axis=1))
     moves = mobile[local[rows]].any(axis=1)
@@ -426,7 +427,7 @@ def region_system(
 
 
 def _masses(
-    assembly: Assembly, region: Region, index: IntArray, hydrogen: IntArray, repartition: bool
+    assembly: Assembly, region: Region, index: IntArray, hydrogen: NDArray[np.bool_], repartition: bool
 ) -> FloatArray:
     p = assembly.parameters
     masses = p.masses[region.atoms].copy()

@@ -73,7 +73,7 @@ def _entries_by_key() -> dict[str, LigandEntry]:
 def inchi_key(molecule: Chem.Mol) -> str:
     """Return the InChIKey."""
     with BlockLogs():
-        return str(Chem.MolToInchiKey(molecule))  # type: ignore[no-untyped-call]
+        return str(Chem.MolToInchiKey(molecule))
 
 
 def _skeleton_key(molecule: Chem.Mol) -> str:

@@ -1,0 +1,82 @@
+"""The records that travel between stages.
+
+Every record is frozen and slotted; arrays inside are read-only copies whose shapes are checked when the record is made.
+Lengths are in Angstrom, energies in kcal/mol, times in ps, charges in e.
+"""
+
+from __future__ import annotations
+
+from dockkit.core.model.base import (
+    BindingType,
+    DfgState,
+    FloatArray,
+    HelixState,
+    IntArray,
+    Numbering,
+    StateName,
+    StrArray,
+    freeze,
+    frozen_array,
+)
+from dockkit.core.model.dynamics import DynamicsComparison, Trajectory
+from dockkit.core.model.energies import (
+    TERM_NAMES,
+    Assembly,
+    ComplexState,
+    Estimate,
+    Region,
+)
+from dockkit.core.model.ligands import (
+    Ligand,
+    LigandEntry,
+    LigandParameters,
+    Pose,
+)
+from dockkit.core.model.mutations import SideChainModel, Substitution, Variant
+from dockkit.core.model.proteins import (
+    Conformation,
+    Kinase,
+    Receptor,
+    StructureEntry,
+)
+from dockkit.core.model.results import (
+    Call,
+    ResistanceRow,
+    RowDetail,
+    StudyResult,
+)
+
+__all__ = [
+    "Assembly",
+    "BindingType",
+    "Call",
+    "ComplexState",
+    "Conformation",
+    "DfgState",
+    "DynamicsComparison",
+    "Estimate",
+    "FloatArray",
+    "HelixState",
+    "IntArray",
+    "Kinase",
+    "Ligand",
+    "LigandEntry",
+    "LigandParameters",
+    "Numbering",
+    "Pose",
+    "Receptor",
+    "Region",
+    "ResistanceRow",
+    "RowDetail",
+    "SideChainModel",
+    "StateName",
+    "StrArray",
+    "StructureEntry",
+    "StudyResult",
+    "Substitution",
+    "TERM_NAMES",
+    "Trajectory",
+    "Variant",
+    "freeze",
+    "frozen_array",
+]

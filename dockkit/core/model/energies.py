@@ -1,0 +1,156 @@
+"""Complexes with parameters, their relaxed states and binding-energy terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dockkit.core.errors import EnergyError
+from dockkit.core.model.base import FloatArray, IntArray, StateName, StrArray, freeze
+from dockkit.core.model.ligands import LigandParameters
+from dockkit.core.model.proteins import Receptor
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A receptor and a ligand with the parameters of every atom; receptor atoms first, then the ligand's.
+
+    Parameters
+    ----------
+    receptor : Receptor
+    ligand : str
+        Ligand name.
+    ligand_elements : (n_ligand_atoms,) str
+    parameters : LigandParameters
+        Of the whole complex, in that atom order.
+    born_radii, born_scales : (n_atoms,) float
+        Intrinsic generalised-Born radii (Angstrom) and HCT screening factors.
+    """
+
+    receptor: Receptor
+    ligand: str
+    ligand_elements: StrArray
+    parameters: LigandParameters
+    born_radii: FloatArray
+    born_scales: FloatArray
+
+    def __post_init__(self) -> None:
+        """Copy, freeze and check the arrays."""
+        n = self.receptor.n_atoms + len(self.ligand_elements)
+        freeze(self, "ligand_elements", str, (None,))
+        freeze(self, "born_radii", np.float64, (n,))
+        freeze(self, "born_scales", np.float64, (n,))
+        if self.parameters.n_atoms != n:
+            raise EnergyError(
+                f"{self.receptor.name} with {self.ligand}: {self.parameters.n_atoms} parameters for {n} atoms"
+            )
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms of the complex."""
+        return self.parameters.n_atoms
+
+    @property
+    def elements(self) -> StrArray:
+        """Element symbols of the complex, (n_atoms,) str."""
+        return np.concatenate([self.receptor.elements, self.ligand_elements])
+
+    @property
+    def atom_residue(self) -> IntArray:
+        """Residue index of every atom, (n_atoms,) int; the ligand's is ``receptor.n_residues``."""
+        ligand = np.full(len(self.ligand_elements), self.receptor.n_residues, dtype=np.int64)
+        return np.concatenate([self.receptor.atom_residue, ligand])
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The part of an assembly that is simulated: a mobile shell in a frozen surrounding.
+
+    Parameters
+    ----------
+    atoms : (n,) int
+        Indices into the assembly, ascending; whole residues.
+    mobile : (n,) bool
+        Which of them may move.
+    residues : (m,) int
+        Receptor residues kept.
+    mobile_residues : (k,) int
+        Receptor residues free to move.
+    """
+
+    atoms: IntArray
+    mobile: NDArray[np.bool_]
+    residues: IntArray
+    mobile_residues: IntArray
+
+    def __post_init__(self) -> None:
+        """Copy, freeze and check the arrays."""
+        freeze(self, "atoms", np.int64, (None,))
+        freeze(self, "mobile", np.bool_, (len(self.atoms),))
+        freeze(self, "residues", np.int64, (None,))
+        freeze(self, "mobile_residues", np.int64, (None,))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its standard error; ``n`` is the number of independent values behind it."""
+
+    value: float
+    sem: float
+    n: int = 1
+
+
+TERM_NAMES = ("vdw", "coulomb", "gb", "surface")
+"""MM-GBSA terms of a binding energy, in column order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComplexState:
+    """One state (wild type or mutant) of a complex, relaxed, with its binding-energy terms.
+
+    Parameters
+    ----------
+    state : {"wild-type", "mutant"}
+    variant : str
+        Label of the variant, e.g. ``T315I``.
+    receptor : Receptor
+        Relaxed receptor of the best start.
+    ligand : str
+        Ligand name.
+    ligand_coordinates : (n_ligand_atoms, 3) float
+        Angstrom, relaxed, best start.
+    terms : (n_starts, 4) float
+        vdw, coulomb, gb, surface of E(complex) - E(receptor) - E(ligand), kcal/mol, one row per start.
+    per_residue : (n_residues, 3) float
+        Each residue's direct interaction with the ligand in the first start (the geometry shown): vdw, coulomb, gb
+        (screening), kcal/mol. ``desolvation`` holds what cannot be assigned to a residue pair.
+    desolvation : float
+        GB self-energy change and surface term of the first start, kcal/mol; per_residue + desolvation = its terms' sum.
+    start_labels : tuple of str
+        How each start was made (rotamer, seed).
+    warnings : tuple of str
+    """
+
+    state: StateName
+    variant: str
+    receptor: Receptor
+    ligand: str
+    ligand_coordinates: FloatArray
+    terms: FloatArray
+    per_residue: FloatArray
+    desolvation: float
+    start_labels: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Copy, freeze and check the arrays."""
+        try:
+            freeze(self, "ligand_coordinates", np.float64, (None, 3))
+            freeze(self, "terms", np.float64, (None, 4))
+            freeze(self, "per_residue", np.float64, (self.receptor.n_residues, 3))
+        except ValueError as error:
+            raise EnergyError(f"{self.variant} with {self.ligand}: {error}") from error
+        if not np.isfinite(self.terms).all():
+            raise EnergyError(f"{self.variant} with {self.ligand}: an energy term is not finite")
