@@ -347,9 +347,9 @@ def test_atp_stands_on_the_hinge_with_both_metals_bound(monkeypatch):
     """The bundled model of active ABL1; two runs with one seed are the same to the last digit."""
     monkeypatch.setattr(atp, "N_STARTS", 8)
     monkeypatch.setattr(atp, "N_SAMPLES", 500)
-    raw = read_structure(library_dir("structures") / "abl1-dfg-in.cif.gz")
+    raw = read_structure(library_dir("structures") / "abl1-dfg-in-atp.cif.gz")
     kinase, numbers = identify_kinase(raw.sequence, segments=raw.segments)
-    receptor = prepare_receptor(raw, name="abl1-dfg-in", kinase=kinase, uniprot_numbers=numbers)
+    receptor = prepare_receptor(raw, name="abl1-dfg-in-atp", kinase=kinase, uniprot_numbers=numbers)
     ligand = make_ligand(ATP, "ATP.Mg", "nucleotide")
     pose = place_atp(receptor, ligand, kinase, 7)
     np.testing.assert_array_equal(pose.coordinates, place_atp(receptor, ligand, kinase, 7).coordinates)

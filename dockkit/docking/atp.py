@@ -418,7 +418,11 @@ def _turn_hydroxyls(mol: Chem.Mol, xyz: FloatArray, protein: FloatArray) -> Floa
 
 def _check(distances: dict[str, float], overlap: float, receptor: Receptor, ligand: Ligand) -> None:
     """Refuse a placement that lost its contacts."""
-    lost = [f"{label} {d:.1f} A" for label, d in distances.items() if label[:2] in ("N1", "N6") and d > MAX_HINGE]
+    lost = [
+        f"{label} {d:.1f} A"
+        for label, d in distances.items()
+        if label.startswith(("N1 - hinge", "N6 - hinge")) and d > MAX_HINGE
+    ]
     lost += [f"{label} {d:.1f} A" for label, d in distances.items() if label.startswith("M1") and d > MAX_METAL]
     if overlap > MAX_OVERLAP:
         lost.append(f"an overlap of {overlap:.1f} A with the protein")
