@@ -16,6 +16,7 @@ import json
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import date
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -163,6 +164,10 @@ def main() -> None:
         summary |= {f"{k}_{tki}": v for k, v in scores(part["ddg"].to_numpy(), part["ddg_exp"].to_numpy()).items()}
     (options.out / "summary.json").write_text(json.dumps(summary, indent=1))
     print(json.dumps(summary, indent=1))
+    if options.accuracy:
+        keys = ("n", "rmse", "mue", "pearson", "spearman", "auroc", "rmse_null")
+        record = {"what": options.what, "date": date.today().isoformat(), **{k: summary[k] for k in keys}}
+        options.accuracy.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

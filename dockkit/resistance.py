@@ -11,8 +11,10 @@ ddG_inhibitor - ddG_ATP.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.resources import files
 
 import numpy as np
 from scipy.stats import t as student_t
@@ -27,6 +29,8 @@ LOST_FOLD = 10.0
 WEAKENED_FOLD = 3.0
 """Above this, and below LOST_FOLD, it is called weakened; below its inverse, gained."""
 
+CALLS_IN_WORDS = f"lost above {LOST_FOLD:g}-fold, weakened above {WEAKENED_FOLD:g}-fold, gained below 1/{WEAKENED_FOLD:g}, kept between"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -38,6 +42,23 @@ class Verdict:
     fold_change_high: float
     call: Call
     reason: str
+
+
+def accuracy_in_words() -> str:
+    """Return how far predictions were from measured values in the last benchmark, with the null model beside it.
+
+    Returns
+    -------
+    str
+        One sentence; its figures are read from ``core/data/accuracy.json``, which ``benchmarks/ddg.py`` writes.
+    """
+    record = json.loads((files("dockkit.core") / "data" / "accuracy.json").read_text(encoding="utf-8"))
+    return (
+        f"on {record['n']} measured {record['what']}, {record['date']}: root-mean-square error "
+        f"{record['rmse']:.2f} kcal/mol (always predicting no change: {record['rmse_null']:.2f}; two laboratories' "
+        f"assays of the same pairs: 0.41 to 0.49), Spearman {record['spearman']:.2f}, "
+        f"AUROC {record['auroc']:.2f} (chance: 0.50)"
+    )
 
 
 def combined_error(parts: Sequence[float]) -> float:

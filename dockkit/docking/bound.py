@@ -7,10 +7,11 @@ from typing import Final
 
 import numpy as np
 from rdkit import Chem, rdBase
+from rdkit.Chem import rdDetermineBonds
 from scipy.spatial import cKDTree
 
 from dockkit.core.errors import DockingError
-from dockkit.core.model import FloatArray, Ligand, Pose, Receptor
+from dockkit.core.model import FloatArray, Ligand, Pose, Receptor, StrArray
 from dockkit.docking.molecule import conformer_with_heavy_atoms, ligand_mol, same_stereo
 
 CONTACT: Final = 4.5
@@ -77,20 +78,62 @@ def pose_from_bound_file(receptor: Receptor, ligand: Ligand, sdf_path: Path) -> 
     DockingError
         The file cannot be read, holds another molecule, or its pose does not fit the receptor.
     """
+    path = Path(sdf_path)
+    return _mapped_pose(receptor, ligand, _read_heavy(path), str(path), f"as bound in {path.name}")
+
+
+def pose_from_group(
+    receptor: Receptor, ligand: Ligand, elements: StrArray, coordinates: FloatArray, label: str
+) -> Pose | None:
+    """Return the pose of a bound group of a structure file, if it is this ligand.
+
+    Parameters
+    ----------
+    receptor : Receptor
+        In the frame of the group.
+    ligand : Ligand
+        The molecule looked for.
+    elements : (n,) str
+        Of the group's atoms; hydrogens do not matter.
+    coordinates : (n, 3) float
+        Angstrom.
+    label : str
+        Such as ``STI A:201``, for the reason.
+
+    Returns
+    -------
+    Pose or None
+        None where the group's heavy atoms are not those of the ligand.
+
+    Raises
+    ------
+    DockingError
+        The group is the ligand, but another stereoisomer, incomplete in its connections, or not in the pocket.
+    """
+    heavy = np.char.upper(elements) != "H"
+    wanted = sorted(str(element) for element in ligand.elements if element != "H")
+    if sorted(str(element).capitalize() for element in elements[heavy]) != wanted:
+        return None
+    lines = [f"{e} {x:.6f} {y:.6f} {z:.6f}" for e, (x, y, z) in zip(elements[heavy], coordinates[heavy], strict=True)]
+    group = Chem.MolFromXYZBlock("\n".join([str(len(lines)), label, *lines]))
+    rdDetermineBonds.DetermineConnectivity(group, useVdw=False)
+    return _mapped_pose(receptor, ligand, group, label, f"as bound in the structure ({label})")
+
+
+def _mapped_pose(receptor: Receptor, ligand: Ligand, crystal: Chem.Mol, where: str, reason: str) -> Pose:
     mol = ligand_mol(ligand)
-    crystal = _read_heavy(Path(sdf_path))
     matches = _matches(mol, crystal)
     if not matches:
         raise DockingError(
-            f"{sdf_path}: its molecule has other atoms or connections than {ligand.name} ({ligand.smiles}); "
+            f"{where}: its molecule has other atoms or connections than {ligand.name} ({ligand.smiles}); "
             "give the SDF of this ligand"
         )
     source = np.array(crystal.GetConformer().GetPositions())
     for match in matches:
         coordinates = conformer_with_heavy_atoms(mol, {index: source[k] for k, index in enumerate(match)})
         if same_stereo(mol, coordinates):
-            return _checked_pose(receptor, ligand, coordinates, f"as bound in {Path(sdf_path).name}")
-    raise DockingError(f"{sdf_path}: its molecule is another stereoisomer than {ligand.name} ({ligand.smiles})")
+            return _checked_pose(receptor, ligand, coordinates, reason)
+    raise DockingError(f"{where}: its molecule is another stereoisomer than {ligand.name} ({ligand.smiles})")
 
 
 def _read_heavy(path: Path) -> Chem.Mol:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from dockkit import resistance
 from dockkit.core.errors import DockkitError
 from dockkit.core.model import Call, Estimate, ResistanceRow, RowDetail, StudyResult
+from dockkit.core.settings import Study
 from dockkit.pipeline.plan import Cell, Plan
 from dockkit.store import Outcome, Store, package_versions
 
@@ -177,7 +178,17 @@ def _provenance(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[tuple[str,
         ("platform", ", ".join(platforms)),
         ("seed", str(settings.seed)),
         ("tasks", str(len(outcomes))),
+        ("calls", resistance.CALLS_IN_WORDS),
+        ("accuracy", resistance.accuracy_in_words()),
         ("processor seconds", f"{seconds:.0f}"),
         ("ATP", f"{settings.atp.concentration_mm:g} mM, wild-type K_m {settings.atp.km_wild_type_um:g} uM"),
         ("temperature", f"{settings.temperature_kelvin:g} K"),
+        *_flat_settings(settings),
+    )
+
+
+def _flat_settings(study: Study) -> tuple[tuple[str, str], ...]:
+    sections = study.model_dump(mode="json", include={"structures", "docking", "relax", "energy", "md"})
+    return tuple(
+        (f"{section}.{key}", str(value)) for section, values in sections.items() for key, value in values.items()
     )

@@ -22,7 +22,6 @@ from dockkit.core.model import (
     ComplexState,
     DynamicsComparison,
     FloatArray,
-    IntArray,
     Kinase,
     Ligand,
     LigandParameters,
@@ -36,9 +35,9 @@ from dockkit.core.model import (
 )
 from dockkit.core.settings import DockingSettings, EnergySettings, MdSettings, RelaxSettings
 from dockkit.docking.atp import place_atp
-from dockkit.docking.bound import pose_from_bound_file, pose_from_input
+from dockkit.docking.bound import pose_from_bound_file, pose_from_group, pose_from_input
 from dockkit.docking.choose import choose_pose
-from dockkit.docking.vina import dock
+from dockkit.docking.search import dock_kinase
 from dockkit.energy import BindingEnergy
 from dockkit.forcefield.parameters import parametrise
 from dockkit.forcefield.system import assemble, make_region, region_system, select_residues, subset_receptor
@@ -50,6 +49,9 @@ from dockkit.structure import catalogue, prepare_receptor, read_structure
 
 ENERGY_SUBSET_ANGSTROM = 10.0
 """Receptor residues within this distance of a mobile shell's core enter the energies of trajectory frames."""
+
+BOUND_WITHIN_ANGSTROM = 4.0
+"""A group of a structure file this close to the chosen chain may be the ligand's bound pose."""
 
 Params = dict[str, Any]
 Inputs = dict[str, Any]
@@ -76,8 +78,7 @@ def run_receptor(params: Params, inputs: Inputs, work_dir: Path) -> Receptor:
     entry = _library_entry(params["entry"])
     path = library_dir("structures") / entry.file if entry else Path(params["entry"])
     raw = read_structure(path, params["chain"])
-    segments = raw.segments
-    found, numbers = identify_kinase(raw.sequence, segments=segments)
+    found, numbers = identify_kinase(raw.sequence, segments=raw.segments)
     wanted = _kinase_of(params["kinase"])
     if wanted is not None and wanted.uniprot != found.uniprot:
         raise StructureError(
@@ -118,9 +119,22 @@ def run_pose(params: Params, inputs: Inputs, work_dir: Path) -> Pose:
         return pose_from_input(receptor, ligand)
     if entry and settings.use_bound_pose and entry.bound_ligand and entry.bound_ligand == ligand.name:
         return pose_from_bound_file(receptor, ligand, library_dir("structures") / entry.bound_ligand_file)
+    if entry is None and settings.use_bound_pose and (bound := _pose_in_file(receptor, ligand, Path(params["entry"]))):
+        return bound
     center, size = (entry.box_center, entry.box_size) if entry else _pocket_box(receptor, kinase)
-    poses = dock(receptor, ligand, center, size, settings, params["seed"], params["cpu"])
+    poses = dock_kinase(receptor, ligand, kinase, center, size, settings, params["seed"], params["cpu"])
     return choose_pose(poses, receptor, ligand, kinase)
+
+
+def _pose_in_file(receptor: Receptor, ligand: Ligand, path: Path) -> Pose | None:
+    """Return the ligand's pose where the user's structure file holds it, nearest copy to the chosen chain first."""
+    chain = str(receptor.chain_ids[0])
+    for group in read_structure(path, chain).hetero:
+        if group.distance <= BOUND_WITHIN_ANGSTROM:
+            pose = pose_from_group(receptor, ligand, group.elements, group.coordinates, group.label)
+            if pose is not None:
+                return pose
+    return None
 
 
 def _pocket_box(receptor: Receptor, kinase: Kinase) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
@@ -264,16 +278,12 @@ def run_pocket_dynamics(params: Params, inputs: Inputs, work_dir: Path) -> Traje
         ligand_start=state.ligand_coordinates,
         ligand_coordinates=frames.coordinates[:, :, n_protein:],
         receptor_coordinates=frames.coordinates[:, :, :n_protein],
-        mobile_residues=_positions_in(region.residues, region.mobile_residues),
+        mobile_residues=np.searchsorted(region.residues, region.mobile_residues),
         time_ps=frames.time_ps,
         terms=terms,
         temperature_kelvin=frames.temperature_kelvin,
         seeds=np.array(frames.seeds),
     )
-
-
-def _positions_in(residues: IntArray, wanted: IntArray) -> IntArray:
-    return np.searchsorted(residues, wanted)
 
 
 def run_comparison(params: Params, inputs: Inputs, work_dir: Path) -> DynamicsComparison:

@@ -28,6 +28,9 @@ MAX_FIGURE_BYTES = 1_200_000
 SETTING_SECTIONS = ("settings", "atp", "structures", "docking", "relax", "energy", "md")
 """First parts of the provenance names that are settings rather than versions."""
 
+_SAID_ELSEWHERE = ("calls", "accuracy")
+"""Provenance that stands in the page's text rather than in the list of versions."""
+
 _PAGE_COLOURS = {
     drawn_figures.INK: "ink", drawn_figures.MUTED: "muted", drawn_figures.RULE: "rule",
     drawn_figures.INHIBITOR: "inhibitor", drawn_figures.ATP: "atp", drawn_figures.EFFECTIVE: "effective",
@@ -210,7 +213,10 @@ def _messages(result: StudyResult) -> dict[str, list[tuple[str, str]]]:
 
 def _provenance(pairs: Sequence[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
     settings = [pair for pair in pairs if pair[0].split(".")[0] in SETTING_SECTIONS and "." in pair[0]]
-    return {"settings": settings, "versions": [pair for pair in pairs if pair not in settings]}
+    return {
+        "settings": settings,
+        "versions": [pair for pair in pairs if pair not in settings and pair[0] not in _SAID_ELSEWHERE],
+    }
 
 
 def _embedded(figures: dict[str, list[DrawnFigure]]) -> dict[str, list[tuple[DrawnFigure, Markup]]]:
@@ -280,6 +286,7 @@ def render_page(result: StudyResult, figures: dict[str, list[DrawnFigure]], scen
         method=_method(result),
         messages=_messages(result),
         calls=dict(result.provenance).get("calls", ""),
+        accuracy=dict(result.provenance).get("accuracy", ""),
         provenance=_provenance(result.provenance),
         style=Markup(style),
         script=Markup(script),
