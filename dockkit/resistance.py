@@ -29,7 +29,10 @@ LOST_FOLD = 10.0
 WEAKENED_FOLD = 3.0
 """Above this, and below LOST_FOLD, it is called weakened; below its inverse, gained."""
 
-CALLS_IN_WORDS = f"lost above {LOST_FOLD:g}-fold, weakened above {WEAKENED_FOLD:g}-fold, gained below 1/{WEAKENED_FOLD:g}, kept between"
+CALLS_IN_WORDS = (
+    f"lost above {LOST_FOLD:g}-fold, weakened above {WEAKENED_FOLD:g}-fold, gained below 1/{WEAKENED_FOLD:g}, "
+    "kept between"
+)
 
 
 @dataclass(frozen=True, slots=True)
