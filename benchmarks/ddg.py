@@ -59,6 +59,8 @@ def one_point(complexes: Path, name: str, mutation: str, relax: dict, energy: di
     try:
         inputs = prepared(complexes, name)
         start = time.perf_counter()
+        common = {"variant": mutation, "numbering": "uniprot", "relax": relax}
+        inputs = {**inputs, "start": steps.run_start(common, inputs, Path())}
         states = [
             steps.run_state(
                 {
@@ -113,6 +115,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--relax", type=json.loads, default={}, help="JSON of RelaxSettings to change")
     parser.add_argument("--energy", type=json.loads, default={}, help="JSON of EnergySettings to change")
+    parser.add_argument("--what", default="ddG of imatinib, dasatinib and bosutinib with ABL1 mutants (crystal poses)")
+    parser.add_argument("--accuracy", type=Path, help="also write the record that reports quote")
     parser.add_argument(
         "--self", action="store_true", help="replace every mutation by the wild type: the noise control"
     )

@@ -28,6 +28,7 @@ STAGES: Final[Mapping[str, str]] = {
     "ligand": "molecules",
     "parameters": "parameters",
     "pose": "poses",
+    "start": "common starts",
     "state": "energies",
     "dynamics": "dynamics",
     "comparison": "comparisons",

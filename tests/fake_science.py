@@ -75,15 +75,20 @@ def pose(params: Params, inputs: Inputs, work_dir: Path) -> Pose:
     return Pose(molecule.name, "abl1-fake", molecule.coordinates, "vina", -9.5, features=(("hinge", 1.0),))
 
 
+def start(params: Params, inputs: Inputs, work_dir: Path) -> tuple[Receptor, Pose]:
+    """The complex as it is."""
+    return inputs["receptor"], inputs["pose"]
+
+
 def state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
     """Two starts, 0.2 kcal/mol apart in the mutant."""
     name = inputs["ligand"].name
     shift = LOSS[name] * (params["state"] == "mutant")
     terms = np.array([[-40.0 + shift, -10.0, 12.0, -5.0], [-40.0 + shift, -10.0, 12.0, -5.0]])
     terms[1, 0] += 0.2 * (params["state"] == "mutant")
-    body = inputs["receptor"]
+    body, placed = inputs["start"]
     return ComplexState(
-        params["state"], params["variant"], body, name, inputs["pose"].coordinates, terms,
+        params["state"], params["variant"], body, name, placed.coordinates, terms,
         np.full((body.n_residues, 3), -1.0), 2.0, ("start 0", "start 1"), (),
     )  # fmt: skip
 
@@ -113,7 +118,7 @@ def comparison(params: Params, inputs: Inputs, work_dir: Path) -> DynamicsCompar
 STEPS = {
     name: FakeStep("fake", function)
     for name, function in (
-        ("receptor", receptor), ("ligand", ligand), ("parameters", parameters), ("pose", pose), ("state", state),
-        ("dynamics", dynamics), ("comparison", comparison),
+        ("receptor", receptor), ("ligand", ligand), ("parameters", parameters), ("pose", pose), ("start", start),
+        ("state", state), ("dynamics", dynamics), ("comparison", comparison),
     )
 }  # fmt: skip

@@ -17,7 +17,7 @@ from dockkit.core.settings import DockingSettings
 from dockkit.docking import atp
 from dockkit.docking.anchored import rotatable_bonds
 from dockkit.docking.atp import find_nucleotide, place_atp
-from dockkit.docking.bound import pose_from_bound_file, pose_from_input
+from dockkit.docking.bound import pose_from_bound_file, pose_from_group, pose_from_input
 from dockkit.docking.choose import choose_pose, combined_score
 from dockkit.docking.molecule import acceptor_atoms, donor_hydrogens, ligand_mol, rebuild_hydrogens
 from dockkit.docking.receptor import atom_types, receptor_pdbqt
@@ -309,6 +309,20 @@ def test_bound_poses_are_mapped_and_checked(hinge: Receptor, tmp_path):
         pose_from_bound_file(hinge, make_ligand("CCc1ccncc1"), path)
     with pytest.raises(DockingError, match="no such file"):
         pose_from_bound_file(hinge, ligand, tmp_path / "absent.sdf")
+
+
+def test_a_group_of_a_structure_file_is_recognised_from_its_atoms_alone(hinge: Receptor):
+    """Heavy atoms in another order, upper-case elements, no bonds: as a PDB file gives them."""
+    ligand = make_ligand("Clc1ccncc1")
+    nitrogen = next(i for i, e in enumerate(ligand.elements) if e == "N")
+    placed = moved(ligand, nitrogen, 1)
+    heavy = np.flatnonzero(ligand.elements != "H")[::-1]
+    elements = np.char.upper(ligand.elements[heavy])
+    pose = pose_from_group(hinge, ligand, elements, placed[heavy], "LIG A:1")
+    assert pose is not None
+    assert pose.engine == "bound"
+    np.testing.assert_allclose(pose.coordinates[nitrogen], placed[nitrogen], atol=1e-3)
+    assert pose_from_group(hinge, make_ligand("Cc1ccncc1"), elements, placed[heavy], "LIG A:1") is None
 
 
 def test_bound_pose_of_the_other_enantiomer_is_refused(hinge: Receptor, tmp_path):

@@ -17,7 +17,7 @@ from dockkit.pipeline.choice import choice_warnings, choose_entry, ligand_warnin
 from dockkit.pipeline.plan import derive_seed, plan
 from dockkit.pipeline.variants import check_against_sequence, check_present, parse_mutations
 
-NAMES = ("receptor", "ligand", "parameters", "pose", "state", "dynamics", "comparison")
+NAMES = ("receptor", "ligand", "parameters", "pose", "start", "state", "dynamics", "comparison")
 STEPS = {name: FakeStep("1", number) for name in NAMES}
 
 
@@ -198,7 +198,7 @@ def test_without_dynamics_and_without_atp():
     planned = plan(study(md={"enabled": False}, atp={"include": False}), STEPS)
     assert steps_of(planned)["dynamics"] == steps_of(planned)["comparison"] == 0
     assert [cell.ligand.label for cell in planned.cells] == ["imatinib", "dasatinib"]
-    assert set(planned.cells[0].keys) == {"receptor", "ligand", "parameters", "pose", "wild_type", "mutant"}
+    assert set(planned.cells[0].keys) == {"receptor", "ligand", "parameters", "pose", "start", "wild_type", "mutant"}
 
 
 def test_seeds_are_derived_from_names():

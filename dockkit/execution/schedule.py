@@ -11,12 +11,13 @@ from dockkit.core.task import Task
 from dockkit.store import Outcome
 
 STEP_SECONDS: Final[Mapping[str, float]] = {
-    "receptor": 10.0,
-    "ligand": 2.0,
-    "parameters": 4.0,
+    "receptor": 1.0,
+    "ligand": 0.2,
+    "parameters": 1.0,
     "pose": 30.0,
-    "state": 15.0,
-    "dynamics": 60.0,
+    "start": 5.0,
+    "state": 12.0,
+    "dynamics": 30.0,
     "comparison": 1.0,
 }
 """Rough seconds per step; they set the order only, never a result."""

@@ -13,7 +13,7 @@ from dockkit.core.settings import Study
 from dockkit.pipeline.plan import Cell, Plan
 from dockkit.store import Outcome, Store, package_versions
 
-_NEEDED: Final = ("receptor", "ligand", "parameters", "pose", "wild_type", "mutant")
+_NEEDED: Final = ("receptor", "ligand", "parameters", "pose", "start", "wild_type", "mutant")
 _DYNAMICS: Final = ("dynamics_wild_type", "dynamics_mutant", "comparison")
 
 

@@ -322,7 +322,13 @@ class _Builder:
 
     def _states(self, keys: dict[str, str], variant: Variant, ligand: PlannedLigand) -> dict[str, str]:
         study = self._study
-        made = {}
+        start = self._add(
+            "start",
+            {"variant": variant.label, "numbering": study.numbering, "relax": study.relax.model_dump(mode="json")},
+            {role: keys[role] for role in ("receptor", "ligand", "parameters", "pose")},
+            f"common start of {ligand.label}, {variant.label}",
+        )
+        made = {"start": start}
         for state in ("wild-type", "mutant"):
             params = {
                 "variant": variant.label,
@@ -332,7 +338,7 @@ class _Builder:
                 "energy": study.energy.model_dump(mode="json"),
                 "seed": derive_seed(study.seed, "state", variant.label, ligand.label),
             }
-            inputs = {role: keys[role] for role in ("receptor", "ligand", "parameters", "pose")}
+            inputs = {"start": start, "ligand": keys["ligand"], "parameters": keys["parameters"]}
             made[state.replace("-", "_")] = self._add(
                 "state", params, inputs, f"{state} energies of {ligand.label}, {variant.label}"
             )

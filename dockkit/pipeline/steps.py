@@ -22,6 +22,7 @@ from dockkit.core.model import (
     ComplexState,
     DynamicsComparison,
     FloatArray,
+    IntArray,
     Kinase,
     Ligand,
     LigandParameters,
@@ -39,6 +40,7 @@ from dockkit.docking.bound import pose_from_bound_file, pose_from_group, pose_fr
 from dockkit.docking.choose import choose_pose
 from dockkit.docking.search import dock_kinase
 from dockkit.energy import BindingEnergy
+from dockkit.forcefield.hydroxyls import turn_hydroxyls
 from dockkit.forcefield.parameters import parametrise
 from dockkit.forcefield.system import assemble, make_region, region_system, select_residues, subset_receptor
 from dockkit.kinase import identify_kinase, load_kinase, measure_conformation
@@ -161,19 +163,40 @@ def _sites(receptor: Receptor, variant: Variant, numbering: Numbering) -> list[i
     return [receptor.residue_index(s.number, numbering, s.chain or None) for s in variant.substitutions]
 
 
-def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
-    """Build one state of a complex, relax it from several starts, and take its binding energies."""
+def run_start(params: Params, inputs: Inputs, work_dir: Path) -> tuple[Receptor, Pose]:
+    """Relax the complex as given, before any mutation: the common start of wild type and mutant.
+
+    From a common minimum the two states differ near the mutation only; started from the unrelaxed structure each would
+    find a minimum of its own, far away from the mutation too, and that noise would stand in ddG.
+    """
     receptor, ligand, pose = inputs["receptor"], inputs["ligand"], inputs["pose"]
+    relax = RelaxSettings(**params["relax"])
+    variant = parse_variant(params["variant"])
+    check_variant(receptor, variant, params["numbering"])
+    mobile, kept = _shell(receptor, pose, variant, params)
+    assembly = assemble(receptor, ligand, inputs["parameters"])
+    turned = turn_hydroxyls(assembly, _complex(receptor, pose), mobile, relax.dielectric)
+    xyz, _ = _relax(assembly, make_region(assembly, mobile, kept), turned, relax)
+    n = receptor.n_atoms
+    return dataclasses.replace(receptor, coordinates=xyz[:n]), dataclasses.replace(pose, coordinates=xyz[n:])
+
+
+def _shell(receptor: Receptor, pose: Pose, variant: Variant, params: Params) -> tuple[IntArray, IntArray]:
+    relax = RelaxSettings(**params["relax"])
+    sites = _sites(receptor, variant, params["numbering"])
+    return select_residues(receptor, pose.coordinates, sites, relax.shell_angstrom, relax.cutoff_angstrom)
+
+
+def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
+    """Build one state of a complex on the common start, relax it from several starts, and take its binding energies."""
+    ligand, (receptor, pose) = inputs["ligand"], inputs["start"]
     relax, energy = RelaxSettings(**params["relax"]), EnergySettings(**params["energy"])
-    numbering = params["numbering"]
-    check_variant(receptor, parse_variant(params["variant"]), numbering)
     variant = _path_variant(params)
-    sites = _sites(receptor, variant, numbering)
-    mobile, kept = select_residues(receptor, pose.coordinates, sites, relax.shell_angstrom, relax.cutoff_angstrom)
+    mobile, kept = _shell(receptor, pose, variant, params)
     models = build_variant(
         receptor,
         variant,
-        numbering=numbering,
+        numbering=params["numbering"],
         ligand_coordinates=pose.coordinates,
         ligand_elements=ligand.elements,
         n_models=relax.n_rotamers,
@@ -181,29 +204,35 @@ def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
     )
     assembly = assemble(models[0].receptor, ligand, inputs["parameters"])
     region = make_region(assembly, mobile, kept)
-    trials = [_relax(assembly, region, _complex(model.receptor, pose), relax) for model in models]
+    trials = [
+        _relax(assembly, region, _built(assembly, model.receptor, pose, mobile, relax), relax) for model in models
+    ]
     chosen = int(np.argmin([value for _, value in trials]))
     starts = [trials[chosen][0]]
+    origin = _built(assembly, models[chosen].receptor, pose, mobile, relax)
     for k in range(1, relax.n_starts):
-        origin = _shaken(models[chosen].receptor, pose, region, relax.start_noise_angstrom, params["seed"] + k)
-        starts.append(_relax(assembly, region, origin, relax)[0])
+        shaken = _shaken(assembly, region, origin, relax.start_noise_angstrom, params["seed"] + k)
+        starts.append(_relax(assembly, region, shaken, relax)[0])
     evaluator = BindingEnergy(assembly, energy)
     terms = np.array([evaluator.terms(xyz) for xyz in starts])
     contributions, desolvation = evaluator.per_residue(starts[0])
-    best = starts[0]
     n = assembly.receptor.n_atoms
     return ComplexState(
         state=params["state"],
         variant=params["variant"],
-        receptor=dataclasses.replace(models[chosen].receptor, coordinates=best[:n]),
+        receptor=dataclasses.replace(models[chosen].receptor, coordinates=starts[0][:n]),
         ligand=ligand.name,
-        ligand_coordinates=best[n:],
+        ligand_coordinates=starts[0][n:],
         terms=terms,
         per_residue=contributions,
         desolvation=desolvation,
         start_labels=tuple(f"{'; '.join(models[chosen].rotamers)} start {k}" for k in range(len(starts))),
         warnings=_model_warnings(receptor, pose),
     )
+
+
+def _built(assembly: Assembly, receptor: Receptor, pose: Pose, mobile: IntArray, relax: RelaxSettings) -> FloatArray:
+    return turn_hydroxyls(assembly, _complex(receptor, pose), mobile, relax.dielectric)
 
 
 def _model_warnings(receptor: Receptor, pose: Pose) -> tuple[str, ...]:
@@ -219,17 +248,18 @@ def _complex(receptor: Receptor, pose: Pose) -> FloatArray:
     return np.concatenate([receptor.coordinates, pose.coordinates])
 
 
-def _shaken(receptor: Receptor, pose: Pose, region: Region, noise: float, seed: int) -> FloatArray:
+def _shaken(assembly: Assembly, region: Region, xyz: FloatArray, noise: float, seed: int) -> FloatArray:
     """Displace the mobile atoms; atoms that both states share get the same displacement."""
-    xyz = _complex(receptor, pose)
+    receptor = assembly.receptor
     keys = [
         f"{receptor.uniprot_numbers[r]}/{receptor.author_numbers[r]}/{receptor.chain_ids[r]}/{name}"
         for r, name in zip(receptor.atom_residue, receptor.atom_names, strict=True)
-    ] + [f"ligand/{i}" for i in range(len(pose.coordinates))]
+    ] + [f"ligand/{i}" for i in range(assembly.n_atoms - receptor.n_atoms)]
+    moved = np.array(xyz)
     for atom in region.atoms[region.mobile]:
         entropy = [seed, *keys[atom].encode("utf-8")]
-        xyz[atom] += np.random.default_rng(entropy).normal(scale=noise, size=3)
-    return xyz
+        moved[atom] += np.random.default_rng(entropy).normal(scale=noise, size=3)
+    return moved
 
 
 def _relax(assembly: Assembly, region: Region, xyz: FloatArray, relax: RelaxSettings) -> tuple[FloatArray, float]:
@@ -301,7 +331,8 @@ STEPS: dict[str, Step] = {
     "ligand": Step("1", run_ligand),
     "parameters": Step("1", run_parameters),
     "pose": Step("1", run_pose),
-    "state": Step("1", run_state),
+    "start": Step("1", run_start),
+    "state": Step("2", run_state),
     "dynamics": Step("1", run_pocket_dynamics),
     "comparison": Step("1", run_comparison),
 }
