@@ -17,9 +17,9 @@ from synthetic_study import NAN, detail, failed, ligand, receptor, state, study
 from dockkit.core.errors import StoreError
 from dockkit.report.answer import atp_verdict, headline
 from dockkit.report.drawings import draw_molecule
-from dockkit.report.figures import draw_ddg, draw_dynamics, draw_heatmap, draw_residues, residue_changes
+from dockkit.report.figures import draw_ddg, draw_dynamics, draw_figures, draw_heatmap, draw_residues, residue_changes
 from dockkit.report.notation import file_stem, fold, listing, row_stems, signed, with_error
-from dockkit.report.page import write_report
+from dockkit.report.page import render_page, write_report
 from dockkit.report.tables import write_energies, write_results
 from dockkit.report.viewer import build_scene, hydrogen_bonds
 
@@ -420,6 +420,21 @@ def test_page_shows_calls_marks_and_limits(html):
     assert html.count('class="card"') == 7
 
 
+def test_page_sets_the_dynamics_beside_the_relaxed_energies(result, html):
+    shown = next(d for d in result.rows if d.dynamics is not None and d.row.status == "ok")
+    assert "A second opinion" in html
+    assert with_error(shown.dynamics.ddg.value, shown.dynamics.ddg.sem) in html
+    still = replace(result, rows=tuple(replace(d, dynamics=None) for d in result.rows), atp=())
+    assert "A second opinion" not in render_page(still, draw_figures(still), build_scene(still))
+
+
+def test_page_quotes_the_measured_accuracy_and_the_thresholds(result):
+    told = replace(result, provenance=(("accuracy", "on 7 measured cats"), ("calls", "lost above 10-fold")))
+    page = render_page(told, draw_figures(told), build_scene(told))
+    assert "Measured on 7 measured cats." in page
+    assert "The calls: lost above 10-fold." in page
+
+
 def test_page_of_a_study_that_failed_throughout(result, tmp_path):
     bare = replace(result, rows=(failed("imatinib", "no parameters"),), atp=(), provenance=(), warnings=(), title="")
     page = write_report(bare, tmp_path).read_text(encoding="utf-8")
@@ -429,7 +444,7 @@ def test_page_of_a_study_that_failed_throughout(result, tmp_path):
 
 def test_page_of_several_mutations(tmp_path):
     page = write_report(study(("T315I", "L858R/T790M")[:1] + ("T315V",)), tmp_path).read_text(encoding="utf-8")
-    assert page.count("<table>") == 2
+    assert page.count("best ranked first") == 2
     assert "imatinib, T315V</option>" in page
     assert (tmp_path / "figures" / "ddg_T315V.png").is_file()
 

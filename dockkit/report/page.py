@@ -18,7 +18,7 @@ from dockkit.report import figures as drawn_figures
 from dockkit.report.answer import atp_of, atp_verdict, headline, mutation_sentence, rows_of
 from dockkit.report.drawings import draw_ligand
 from dockkit.report.figures import DrawnFigure, draw_figures, write_figures
-from dockkit.report.notation import fold, mutations, row_stems, with_error
+from dockkit.report.notation import MISSING, fold, mutations, row_stems, with_error
 from dockkit.report.tables import write_energies, write_results
 from dockkit.report.viewer import Scene, build_scene
 
@@ -177,6 +177,26 @@ def _cards(result: StudyResult) -> list[dict[str, Any]]:
     return list(cards.values())
 
 
+def _dynamics_lines(result: StudyResult) -> list[dict[str, str]]:
+    """Return the second opinion of the dynamics, a line for each mutation and ligand that was simulated."""
+    lines = []
+    for detail in (*result.rows, *result.atp):
+        run = detail.dynamics
+        if run is None:
+            continue
+        occupancy = (run.hinge_hbond_wild_type.value, run.hinge_hbond_mutant.value)
+        lines.append(
+            {
+                "mutation": detail.row.mutation,
+                "ligand": detail.row.ligand,
+                "relaxed": with_error(detail.row.ddg_inhibitor_kcal_mol, detail.row.ddg_inhibitor_sem),
+                "frames": with_error(run.ddg.value, run.ddg.sem),
+                "hinge": " → ".join(f"{100 * value:.0f} %" if math.isfinite(value) else MISSING for value in occupancy),
+            }
+        )
+    return lines
+
+
 def _method(result: StudyResult) -> dict[str, Any]:
     """Return what the methods section says of this run: counts and lengths read from the records."""
     details = [*result.rows, *result.atp]
@@ -283,6 +303,7 @@ def render_page(result: StudyResult, figures: dict[str, list[DrawnFigure]], scen
         cards=_cards(result),
         scene=scene,
         views=views,
+        dynamics=_dynamics_lines(result),
         method=_method(result),
         messages=_messages(result),
         calls=dict(result.provenance).get("calls", ""),
