@@ -19,7 +19,7 @@ from dockkit.docking.anchored import rotatable_bonds
 from dockkit.docking.atp import find_nucleotide, place_atp
 from dockkit.docking.bound import pose_from_bound_file, pose_from_group, pose_from_input
 from dockkit.docking.choose import choose_pose, combined_score
-from dockkit.docking.molecule import acceptor_atoms, donor_hydrogens, ligand_mol, rebuild_hydrogens
+from dockkit.docking.molecule import acceptor_atoms, donor_hydrogens, ligand_mol, rebuild_hydrogens, same_stereo
 from dockkit.docking.receptor import atom_types, receptor_pdbqt
 from dockkit.docking.restraints import Clashes, Restraint, energy_and_gradient
 from dockkit.docking.search import merge_poses
@@ -330,6 +330,18 @@ def test_bound_pose_of_the_other_enantiomer_is_refused(hinge: Receptor, tmp_path
     path.write_text(Chem.MolToMolBlock(ligand_mol(make_ligand("C[C@H](F)c1ccncc1"))))
     with pytest.raises(DockingError, match="another stereoisomer"):
         pose_from_bound_file(hinge, make_ligand("C[C@@H](F)c1ccncc1"), path)
+
+
+def test_a_protonated_amine_inverts_and_is_no_stereocentre(tmp_path):
+    """N-methylpiperidinium: its N-H may stand on either side in the record and in the crystal."""
+    up, down = (make_ligand(f"c1ncccc1[C@H]1CC[N@{h}H+](C)CC1") for h in ("", "@"))
+    assert same_stereo(ligand_mol(up), rebuilt_as(up, down))
+
+
+def rebuilt_as(record: Ligand, other: Ligand) -> np.ndarray:
+    """Coordinates of ``other`` in the atom order of ``record``; both were made from SMILES of one atom order."""
+    assert record.elements.tolist() == other.elements.tolist()
+    return other.coordinates
 
 
 def test_nucleotides_are_recognised():

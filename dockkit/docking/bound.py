@@ -194,13 +194,15 @@ def _checked_pose(receptor: Receptor, ligand: Ligand, coordinates: FloatArray, o
     if touching < MIN_TOUCHING:
         raise DockingError(
             f"{ligand.name} in {receptor.name}: the given pose does not lie in the protein ({touching:.0%} of its "
-            f"heavy atoms within {CONTACT} A, nearest {distance.min():.1f} A); give both in the same frame, or dock"
+            f"heavy atoms within {CONTACT} A, nearest {distance.min():.1f} A); give both in the same frame, or dock: "
+            "give a SMILES instead of a 3-D file, or set docking.use_bound_pose = false in a study"
         )
     limit = np.where(np.isin(ligand.elements[heavy], ("Mg", "Mn", "Zn", "Ca")), METAL_CLASH, CLASH)
     if (distance < limit).any():
         raise DockingError(
             f"{ligand.name} in {receptor.name}: the given pose comes within {distance.min():.1f} A of the protein; "
-            "it clashes or is bonded covalently. Give a pose of the reversible complex, or dock"
+            "it clashes or is bonded covalently. Give a pose of the reversible complex, or dock (set "
+            "docking.use_bound_pose = false in a study)"
         )
     return Pose(
         ligand=ligand.name,

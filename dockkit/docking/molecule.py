@@ -11,6 +11,7 @@ from rdkit.Chem import rdDistGeom
 from dockkit.core.errors import DockingError
 from dockkit.core.geometry import superposition
 from dockkit.core.model import FloatArray, IntArray, Ligand
+from dockkit.core.molecule import forget_exchanging_centres
 
 ACCEPTOR_PATTERN: Final = Chem.MolFromSmarts(
     "[$([O,S;v2;X1,X2;!$(*(C)(C=O));!+;!$([SX2]([#6])[#6])]),$([O-]),"
@@ -146,7 +147,7 @@ def conformer_with_heavy_atoms(mol: Chem.Mol, heavy: dict[int, FloatArray]) -> F
 
 
 def same_stereo(mol: Chem.Mol, coordinates: FloatArray) -> bool:
-    """Tell whether coordinates keep the stereo centres and double bonds of a molecule.
+    """Tell whether coordinates keep the stereo centres and double bonds of a molecule, save those that invert freely.
 
     Parameters
     ----------
@@ -164,6 +165,7 @@ def same_stereo(mol: Chem.Mol, coordinates: FloatArray) -> bool:
         copy = Chem.Mol(mol)
         copy.GetConformer().SetPositions(np.array(xyz, dtype=np.float64))
         Chem.AssignStereochemistryFrom3D(copy)
+        forget_exchanging_centres(copy)
         labels.append(Chem.MolToSmiles(Chem.RemoveHs(copy)))
     return bool(labels[0] == labels[1])
 
