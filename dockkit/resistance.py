@@ -53,9 +53,13 @@ def accuracy_in_words() -> str:
     Returns
     -------
     str
-        One sentence; its figures are read from ``core/data/accuracy.json``, which ``benchmarks/ddg.py`` writes.
+        One sentence; its figures are read from ``core/data/accuracy.json``, which ``benchmarks/ddg.py`` writes. Empty
+        where nothing was measured yet.
     """
-    record = json.loads((files("dockkit.core") / "data" / "accuracy.json").read_text(encoding="utf-8"))
+    path = files("dockkit.core") / "data" / "accuracy.json"
+    if not path.is_file():
+        return ""
+    record = json.loads(path.read_text(encoding="utf-8"))
     return (
         f"on {record['n']} measured {record['what']}, {record['date']}: root-mean-square error "
         f"{record['rmse']:.2f} kcal/mol (always predicting no change: {record['rmse_null']:.2f}; two laboratories' "
