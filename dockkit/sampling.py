@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ def choose_platform(wanted: str = "") -> openmm.Platform:
     Parameters
     ----------
     wanted : str
-        Platform name; empty takes the fastest present (CUDA, HIP, OpenCL, CPU).
+        Platform name; empty takes the fastest that works here (CUDA, HIP, OpenCL, CPU).
 
     Returns
     -------
@@ -42,10 +43,24 @@ def choose_platform(wanted: str = "") -> openmm.Platform:
     present = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
     if wanted and wanted not in present:
         raise SamplingError(f"OpenMM platform '{wanted}' is not available here; present: {', '.join(present)}")
-    for name in [wanted] if wanted else ["CUDA", "HIP", "OpenCL", "CPU", "Reference"]:
-        if name in present:
+    if wanted:
+        return openmm.Platform.getPlatformByName(wanted)
+    for name in ("CUDA", "HIP", "OpenCL", "CPU", "Reference"):
+        if name in present and _works(name):
             return openmm.Platform.getPlatformByName(name)
     raise SamplingError("OpenMM has no usable platform")
+
+
+@functools.cache
+def _works(name: str) -> bool:
+    """Tell whether a platform has a device: one can be installed (a bare OpenCL loader, say) where there is none."""
+    system = openmm.System()
+    system.addParticle(1.0)
+    try:
+        openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName(name))
+    except openmm.OpenMMException:
+        return False
+    return True
 
 
 def make_context(system: openmm.System, integrator: openmm.Integrator, platform: openmm.Platform) -> openmm.Context:
