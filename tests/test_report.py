@@ -18,7 +18,7 @@ from dockkit.core.errors import StoreError
 from dockkit.report.answer import atp_verdict, headline
 from dockkit.report.drawings import draw_molecule
 from dockkit.report.figures import draw_ddg, draw_dynamics, draw_figures, draw_heatmap, draw_residues, residue_changes
-from dockkit.report.notation import file_stem, fold, listing, row_stems, signed, with_error
+from dockkit.report.notation import file_stem, fold, listing, residue_numbers, row_stems, signed, with_error
 from dockkit.report.page import render_page, write_report
 from dockkit.report.tables import write_energies, write_results
 from dockkit.report.viewer import build_scene, hydrogen_bonds
@@ -260,6 +260,16 @@ def test_residue_changes_are_the_largest_and_signed(result):
     assert old == pytest.approx(item.wild_type.per_residue[index].sum())
     assert new == pytest.approx(item.mutant.per_residue[index].sum())
     assert residue_changes(failed("imatinib", "no"), result) == []
+
+
+def test_caps_take_no_residue_number(result):
+    """In author numbering a cap stands beside a break; where the break has no gap its number is a real residue's."""
+    original = receptor()
+    names = original.residue_names.copy()
+    names[0] = "ACE"
+    capped = replace(original, residue_names=names)
+    author = replace(result, numbering="author")
+    assert residue_numbers(capped, author) == [0, *(int(n) for n in original.author_numbers[1:])]
 
 
 # --------------------------------------------------------------------------- 2-D and 3-D

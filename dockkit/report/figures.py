@@ -18,7 +18,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from dockkit.core.formats import atomic_write_bytes
+from dockkit.core.files import atomic_write_bytes
 from dockkit.core.model import DynamicsComparison, FloatArray, RowDetail, StudyResult
 from dockkit.report.answer import rows_of
 from dockkit.report.notation import (

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from dockkit.core.model import Receptor, RowDetail, StudyResult
-from dockkit.core.residues import one_letter
+from dockkit.core.residues import CAPS, one_letter
 
 MINUS, MISSING = "\N{MINUS SIGN}", "\N{EM DASH}"
 
@@ -60,9 +60,12 @@ def listing(names: Sequence[str]) -> str:
 
 
 def residue_numbers(receptor: Receptor, result: StudyResult) -> list[int]:
-    """Return every residue's number in the study's numbering; 0 where it has none."""
+    """Return every residue's number in the study's numbering; 0 where it has none, and for caps.
+
+    A cap's author number is only that of the place it took, which may be a real residue's where a break has no gap.
+    """
     numbers = receptor.uniprot_numbers if result.numbering == "uniprot" else receptor.author_numbers
-    return [int(number) for number in numbers]
+    return [0 if name in CAPS else int(number) for number, name in zip(numbers, receptor.residue_names, strict=True)]
 
 
 def residue_label(name: str, number: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from dockkit.core.formats import atomic_write_text
+from dockkit.core.files import atomic_write_text
 from dockkit.core.model import LigandEntry, RowDetail, StudyResult
 from dockkit.report import figures as drawn_figures
 from dockkit.report.answer import atp_of, atp_verdict, headline, mutation_sentence, rows_of

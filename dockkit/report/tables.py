@@ -11,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from dockkit.core.formats import atomic_write_text
+from dockkit.core.files import atomic_write_text
 from dockkit.core.model import TERM_NAMES, ComplexState, ResistanceRow, RowDetail, StudyResult
 from dockkit.report.notation import residue_label, residue_numbers, row_stems
 
@@ -92,7 +92,7 @@ def residue_rows(detail: RowDetail, result: StudyResult) -> list[list[Any]]:
     """Return one line per state and residue, and one for what belongs to no residue (kcal/mol).
 
     Columns: state, chain, number (the study's numbering), insertion code, residue, label, vdw, coulomb, gb, total.
-    The totals of one state add up to the mean binding energy over its starts.
+    The totals of one state add up to the binding energy of its first start, the geometry shown.
     """
     lines: list[list[Any]] = []
     for state in _states(detail):
