@@ -250,7 +250,9 @@ def test_compare_needs_no_study(tmp_path, capsys):
     )  # fmt: skip
     assert code == 0
     assert set(rows(out)) == {"imatinib", "dasatinib", "ATP.Mg"}
-    assert {row["structure"] for row in rows(out).values()} == {"abl1-1iep"}
+    used = {name: row["structure"] for name, row in rows(out).items()}
+    assert used["imatinib"] == used["dasatinib"] == "abl1-1iep"
+    assert used["ATP.Mg"] == "abl1-dfg-in-atp", "the named structure is DFG-out and holds no ATP"
 
 
 def test_python_api_gives_the_rows(tmp_path, monkeypatch):

@@ -78,8 +78,10 @@ def test_choice_follows_the_helix_and_the_longer_chain():
 
 def test_warnings_name_what_is_uncertain():
     flipped = entry("abl1-out", dfg="out")
-    assert "no DFG-in structure of ABL1" in choice_warnings(flipped, "I", "dasatinib", "ABL1")[0]
-    assert choice_warnings(flipped, "II", "imatinib", "ABL1") == []
+    assert "no DFG-in structure of ABL1" in choice_warnings("abl1-out", "out", "I", "dasatinib", "ABL1")[0]
+    assert "my.pdb is DFG-out, and a type I inhibitor needs DFG-in" in choice_warnings("my.pdb", "out", "I", "x")[0]
+    assert choice_warnings("abl1-out", "out", "II", "imatinib", "ABL1") == []
+    assert choice_warnings("my.pdb", "unknown", "II", "imatinib") == []
     model = entry("m", modelled=True, expected_error="0.4 A off.")
     assert model_warning(model, ["a", "b"]) == ["a, b: m is a modelled structure, not a crystal. 0.4 A off."]
     assert model_warning(flipped, ["a"]) == []
@@ -247,13 +249,53 @@ def test_kinase_is_read_from_the_structure(structure_file):
     both = {"dfg_in": str(structure_file), "dfg_out": str(structure_file)}
     planned = plan(study(kinase="", structures=both), STEPS)
     assert planned.kinase.gene == "ABL1"
-    assert {cell.template.label for cell in planned.cells} == {"mine.pdb"}
+    assert {cell.template.label for cell in planned.cells if not cell.is_atp} == {"mine.pdb"}
     author = plan(study(kinase="", structures=both, mutations=["T334I"], numbering="author"), STEPS)
     assert author.cells[0].variant.label == "T334I"
     with pytest.raises(MutationError, match="residue 315 of mine.pdb is .* in author numbering"):
         plan(study(kinase="", structures=both, mutations=["T315I"], numbering="author"), STEPS)
     with pytest.raises(StructureError, match="the chain is ABL1 .P00519., the study is about KIT"):
         plan(study(kinase="KIT", structures=both, mutations=["T670I"]), STEPS)
+
+
+def test_a_library_structure_stands_in_where_the_named_one_cannot_hold_atp(structure_file):
+    """The file is DFG-out: measured, not told."""
+    named = {"dfg_in": str(structure_file), "dfg_out": str(structure_file)}
+    planned = plan(study(structures=named), STEPS)
+    assert [(cell.template.label, cell.template.dfg) for cell in planned.cells[:2]] == [("mine.pdb", "out")] * 2
+    assert planned.cells[-1].template.dfg == "in"
+    assert any("ATP.Mg: mine.pdb is DFG-out and cannot hold it; abl1" in text for text in planned.warnings)
+    assert any("dasatinib: mine.pdb is DFG-out, and a type I inhibitor" in text for text in planned.warnings)
+    author = plan(study(structures=named, mutations=["T334I"], numbering="author"), STEPS)
+    assert author.cells[-1].template.label == "mine.pdb", "the library does not count as the file does"
+    assert any("name a DFG-in structure" in text for text in author.warnings)
+
+
+def test_the_chain_of_a_mutation_is_the_chain_that_is_used(structure_file):
+    named = {"dfg_in": str(structure_file), "dfg_out": str(structure_file)}
+    chain = gemmi.read_structure(str(structure_file))[0][0].name
+    assert plan(study(structures=named, mutations=[f"{chain}:T315I"]), STEPS).cells
+    with pytest.raises(StructureError, match="X:T315I: chain . of mine.pdb is used.*--chain X"):
+        plan(study(structures=named, mutations=["X:T315I"]), STEPS)
+
+
+def test_chain_and_author_numbers_of_a_file_are_not_asked_of_the_library(structure_file):
+    chain = gemmi.read_structure(str(structure_file))[0][0].name
+    mixed = {"dfg_out": str(structure_file), "chain": chain}
+    tasks = plan(study(structures=mixed), STEPS).tasks
+    receptors = {task.params["entry"]: task.params["chain"] for task in tasks if task.step == "receptor"}
+    assert receptors.pop(str(structure_file)) == chain
+    assert set(receptors.values()) == {""}
+    with pytest.raises(MutationError, match="residue 334 of ABL1 is E"):
+        plan(study(structures=mixed, mutations=["T334I"], numbering="author"), STEPS)
+
+
+def test_residues_with_insertion_codes_do_not_hide_those_without(structure_file):
+    lines = structure_file.read_text().splitlines()
+    coded = [line[:22] + " 334A" + line[27:] if line[22:27] == " 335 " else line for line in lines]
+    structure_file.write_text("\n".join(coded) + "\n")
+    named = {"dfg_in": str(structure_file), "dfg_out": str(structure_file)}
+    assert plan(study(structures=named, mutations=["T334I", "E334AK"], numbering="author"), STEPS).cells
 
 
 def test_a_moved_file_keeps_its_keys_and_a_changed_one_does_not(structure_file, tmp_path):

@@ -63,17 +63,28 @@ def choose_entry(entries: Sequence[StructureEntry], binding_type: str, ligand: s
     return min(entries, key=preference)
 
 
-def choice_warnings(entry: StructureEntry, binding_type: str, ligand: str, gene: str) -> list[str]:
-    """Return what the user should know about modelling this ligand in this structure."""
-    found = []
+def choice_warnings(name: str, dfg: str, binding_type: str, ligand: str, gene: str = "") -> list[str]:
+    """Return what the user should know about modelling this ligand in this structure.
+
+    Parameters
+    ----------
+    name, dfg : str
+        Of the structure.
+    binding_type, ligand : str
+        Of the ligand.
+    gene : str
+        Of the kinase where the library had the choice; empty where the study names the structure.
+    """
     wanted = wanted_dfg(binding_type)
-    if entry.dfg != wanted:
-        kind = f"a type {binding_type} inhibitor" if binding_type not in ("nucleotide", "unknown") else "this ligand"
-        found.append(
-            f"{ligand}: the library has no DFG-{wanted} structure of {gene}, which {kind} needs; "
-            f"{entry.name} (DFG-{entry.dfg}) is used, so its numbers are less certain"
-        )
-    return found
+    if dfg == wanted or (dfg == "unknown" and not gene):
+        return []
+    kind = f"a type {binding_type} inhibitor" if binding_type not in ("nucleotide", "unknown") else "this ligand"
+    if not gene:
+        return [f"{ligand}: {name} is DFG-{dfg}, and {kind} needs DFG-{wanted}, so its numbers are less certain"]
+    return [
+        f"{ligand}: the library has no DFG-{wanted} structure of {gene}, which {kind} needs; "
+        f"{name} (DFG-{dfg}) is used, so its numbers are less certain"
+    ]
 
 
 def model_warning(entry: StructureEntry, ligands: Sequence[str]) -> list[str]:

@@ -4,54 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from dockkit import kinase as kinases
 from dockkit import ligand as ligands
-from dockkit import structure as structures
-from dockkit.core.errors import InputError, SettingsError, StructureError
+from dockkit.core.errors import InputError, StructureError
 from dockkit.core.library import library_dir
 from dockkit.core.model import Kinase, LigandEntry, StructureEntry, Variant
 from dockkit.core.records import canonical_json, fingerprint
 from dockkit.core.settings import Study
 from dockkit.core.task import Step, Task, make_task
-from dockkit.pipeline.choice import choice_warnings, choose_entry, ligand_warnings, model_warning, wanted_dfg
+from dockkit.pipeline.choice import ligand_warnings, model_warning
+from dockkit.pipeline.templates import Template, Templates, resolve_kinase, sha256_of
 from dockkit.pipeline.variants import check_against_sequence, check_present, parse_mutations, with_wild_type
 
 ATP: Final = "ATP.Mg"
 """Library name of ATP with its two magnesium ions."""
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A structure that stands for one conformation.
-
-    Parameters
-    ----------
-    name : str
-        Library name, or the path of a file, as the steps see it.
-    label : str
-        For tables.
-    dfg : str
-        DFG state where known, else ``unknown``.
-    modelled : bool
-    content : str
-        sha256 of everything the receptor depends on.
-    letters : dict of int to str
-        One-letter codes by residue number in the study's numbering; empty for a library structure.
-    entry : StructureEntry or None
-        Of a library structure.
-    """
-
-    name: str
-    label: str
-    dfg: str
-    modelled: bool
-    content: str
-    letters: dict[int, str] = field(default_factory=dict)
-    entry: StructureEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,97 +106,6 @@ def derive_seed(seed: int, *names: str) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-def _sha256(*parts: str | bytes | Path) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part.read_bytes() if isinstance(part, Path) else part
-        digest.update(hashlib.sha256(data).digest())
-    return digest.hexdigest()
-
-
-# ------------------------------------------------------------------------------------------------ structures
-
-
-def _is_file(text: str) -> bool:
-    return bool(text) and (
-        Path(text).is_file() or Path(text).suffix.lower() in (".pdb", ".cif", ".ent", ".mmcif", ".gz")
-    )
-
-
-def _read_letters(study: Study, path: str, kinase: Kinase | None) -> tuple[Kinase, dict[int, str]]:
-    """Read a structure file as far as a plan needs it: which kinase it is, and its residues by number."""
-    raw = structures.read_structure(path, chain=study.structures.chain)
-    found, numbers = kinases.identify_kinase(raw.sequence, segments=raw.segments)
-    if kinase is not None and kinase.uniprot != found.uniprot:
-        raise StructureError(
-            f"{path}: the chain is {found.gene} ({found.uniprot}), the study is about {kinase.gene}; "
-            "give another structure or chain, or change the study's kinase"
-        )
-    shown = numbers if study.numbering == "uniprot" else raw.author_numbers
-    present = zip(shown.tolist(), raw.sequence, numbers.tolist(), strict=True)
-    letters = {
-        number: letter for number, letter, uniprot in present if number and (uniprot or study.numbering == "author")
-    }
-    return found, letters
-
-
-def _library_template(entry: StructureEntry, kinase: Kinase) -> Template:
-    folder = library_dir("structures")
-    files = [folder / name for name in (entry.file, entry.bound_ligand_file) if name]
-    missing = [file.name for file in files if not file.is_file()]
-    if missing:
-        raise StructureError(f"{entry.name}: the library lacks {missing[0]}; install dockkit again")
-    content = _sha256(fingerprint(entry), fingerprint(kinase), *files)
-    return Template(entry.name, entry.name, entry.dfg, entry.modelled, content, entry=entry)
-
-
-def _resolve_kinase(study: Study) -> Kinase:
-    """Return the study's kinase: named, or read from its structure."""
-    if study.kinase:
-        return kinases.load_kinase(study.kinase)
-    for text in (study.structures.dfg_in, study.structures.dfg_out):
-        if _is_file(text):
-            return _read_letters(study, text, None)[0]
-        if text:
-            return kinases.load_kinase(structures.find_entry(text).kinase)
-    raise SettingsError("no kinase is given and no structure to read it from; set kinase = '...' in the study")
-
-
-class _Templates:
-    """The structure for each ligand, each read and hashed once."""
-
-    def __init__(self, study: Study, kinase: Kinase) -> None:
-        self._study, self._kinase = study, kinase
-        self._made: dict[str, Template] = {}
-
-    def choose(self, ligand: PlannedLigand) -> Template:
-        named = self._study.structures
-        text = named.dfg_out if wanted_dfg(ligand.binding_type) == "out" else named.dfg_in
-        if not text:
-            own = [entry for entry in structures.catalogue() if entry.kinase == self._kinase.gene]
-            if not own:
-                have = sorted({entry.kinase for entry in structures.catalogue()})
-                raise StructureError(
-                    f"the library holds no structure of {self._kinase.gene}; name a file under [structures] "
-                    f"(the library has {', '.join(have)})"
-                )
-            text = choose_entry(own, ligand.binding_type, ligand.label).name
-        if text not in self._made:
-            self._made[text] = self._file(text) if _is_file(text) else self._named(text)
-        return self._made[text]
-
-    def _named(self, text: str) -> Template:
-        entry = structures.find_entry(text)
-        if entry.kinase != self._kinase.gene:
-            raise StructureError(f"'{text}' is a structure of {entry.kinase}, the study is about {self._kinase.gene}")
-        return _library_template(entry, self._kinase)
-
-    def _file(self, text: str) -> Template:
-        letters = _read_letters(self._study, text, self._kinase)[1]
-        content = _sha256(Path(text), fingerprint(self._kinase))
-        return Template(text, Path(text).name, "unknown", False, content, letters)
-
-
 # --------------------------------------------------------------------------------------------------- ligands
 
 
@@ -239,7 +117,7 @@ def _plan_ligand(text: str, seed: int) -> PlannedLigand:
         return PlannedLigand(known.name, known.name, known, fingerprint(known))
     record = ligands.load_ligand(text, seed=seed)
     known_content = fingerprint(record.entry) if record.entry else ""
-    content = _sha256(Path(text)) if Path(text).is_file() else known_content
+    content = sha256_of(Path(text)) if Path(text).is_file() else known_content
     return PlannedLigand(text, record.name, record.entry, content)
 
 
@@ -247,7 +125,7 @@ def _parameter_content() -> str:
     """Return the sha256 of the shipped ligand parameters."""
     folder = library_dir("ligands") / "parameters"
     files = sorted(path for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
-    return _sha256(*(part for path in files for part in (path.name, path)))
+    return sha256_of(*(part for path in files for part in (path.name, path)))
 
 
 # ----------------------------------------------------------------------------------------------------- tasks
@@ -288,7 +166,7 @@ class _Builder:
             "receptor",
             {
                 "entry": template.name,
-                "chain": study.structures.chain,
+                "chain": "" if template.entry else study.structures.chain,
                 "ph": study.structures.ph,
                 "numbering": study.numbering,
                 "kinase": gene,
@@ -399,7 +277,7 @@ def plan(study: Study, steps: Mapping[str, Step]) -> Plan:
         An unknown kinase, ligand or structure, a mutation that cannot be read, does not fit the sequence or is not in
         the structure, a file that cannot be read.
     """
-    kinase = _resolve_kinase(study)
+    kinase = resolve_kinase(study)
     parsed = parse_mutations(study.mutations)
     if study.numbering == "uniprot":
         for variant in parsed:
@@ -407,8 +285,8 @@ def plan(study: Study, steps: Mapping[str, Step]) -> Plan:
     planned = [_plan_ligand(text, study.seed) for text in study.inhibitors]
     _refuse_twins(planned)
     atp = [_plan_ligand(ATP, study.seed)] if study.atp.include else []
-    templates, builder = _Templates(study, kinase), _Builder(study, kinase, steps)
-    chosen = {ligand.text: templates.choose(ligand) for ligand in (*planned, *atp)}
+    templates, builder = Templates(study, kinase), _Builder(study, kinase, steps)
+    chosen = {ligand.text: templates.choose(ligand.label, ligand.binding_type) for ligand in (*planned, *atp)}
     letters = dict(enumerate(kinase.sequence, start=1))
     for template in chosen.values():
         letters = template.letters or letters
@@ -417,9 +295,9 @@ def plan(study: Study, steps: Mapping[str, Step]) -> Plan:
     for variant in variants:
         for ligand in (*planned, *atp):
             template = chosen[ligand.text]
-            _check_site(variant, template, study.numbering)
+            _check_site(variant, template, kinase, study.numbering)
             cells.append(Cell(variant, ligand, template, ligand in atp, builder.cell(variant, ligand, template)))
-    warnings = _warnings((*planned, *atp), chosen, kinase)
+    warnings = tuple(dict.fromkeys([*templates.warnings, *_warnings((*planned, *atp), chosen)]))
     return Plan(study, kinase, tuple(builder.tasks.values()), tuple(cells), warnings)
 
 
@@ -434,9 +312,10 @@ def _refuse_twins(planned: Iterable[PlannedLigand]) -> None:
         seen[ligand.label] = ligand.text
 
 
-def _check_site(variant: Variant, template: Template, numbering: str) -> None:
+def _check_site(variant: Variant, template: Template, kinase: Kinase, numbering: str) -> None:
     if template.entry is not None:
         entry = template.entry
+        check_against_sequence(variant, kinase)  # a library structure's author numbers are UniProt's too
         for site in variant.substitutions:
             if not entry.first <= site.number <= entry.last:
                 raise StructureError(
@@ -444,10 +323,16 @@ def _check_site(variant: Variant, template: Template, numbering: str) -> None:
                     "name another structure under [structures]"
                 )
     else:
+        for site in variant.substitutions:
+            if site.chain not in ("", template.chain):
+                raise StructureError(
+                    f"{site.chain}:{site.label}: chain {template.chain} of {template.label} is used; "
+                    f"choose the other one with --chain {site.chain} (structures.chain in a study)"
+                )
         check_present(variant, template.letters, template.label, numbering)
 
 
-def _warnings(planned: Sequence[PlannedLigand], chosen: Mapping[str, Template], kinase: Kinase) -> tuple[str, ...]:
+def _warnings(planned: Sequence[PlannedLigand], chosen: Mapping[str, Template]) -> list[str]:
     found: list[str] = []
     users: dict[str, list[str]] = {}
     entries: dict[str, StructureEntry] = {}
@@ -455,9 +340,8 @@ def _warnings(planned: Sequence[PlannedLigand], chosen: Mapping[str, Template], 
         found += ligand_warnings(ligand.entry, ligand.label)
         entry = chosen[ligand.text].entry
         if entry is not None:
-            found += choice_warnings(entry, ligand.binding_type, ligand.label, kinase.gene)
             entries[entry.name] = entry
             users.setdefault(entry.name, []).append(ligand.label)
     for name, entry in entries.items():
         found += model_warning(entry, users[name])
-    return tuple(dict.fromkeys(found))
+    return found

@@ -26,7 +26,6 @@ from dockkit.core.model import (
     Kinase,
     Ligand,
     LigandParameters,
-    Numbering,
     Pose,
     Receptor,
     Region,
@@ -45,7 +44,7 @@ from dockkit.forcefield.parameters import parametrise
 from dockkit.forcefield.system import assemble, make_region, region_system, select_residues, subset_receptor
 from dockkit.kinase import identify_kinase, load_kinase, measure_conformation
 from dockkit.ligand import load_ligand
-from dockkit.mutation import build_variant, check_variant, parse_variant
+from dockkit.mutation import build_variant, check_variant, parse_variant, site_indices
 from dockkit.sampling import minimise, replica_seeds, run_dynamics
 from dockkit.structure import catalogue, prepare_receptor, read_structure
 
@@ -159,10 +158,6 @@ def _path_variant(params: Params) -> Variant:
     return variant.reversed_to_wild_type if params["state"] == "wild-type" else variant
 
 
-def _sites(receptor: Receptor, variant: Variant, numbering: Numbering) -> list[int]:
-    return [receptor.residue_index(s.number, numbering, s.chain or None) for s in variant.substitutions]
-
-
 def run_start(params: Params, inputs: Inputs, work_dir: Path) -> tuple[Receptor, Pose]:
     """Relax the complex as given, before any mutation: the common start of wild type and mutant.
 
@@ -183,7 +178,7 @@ def run_start(params: Params, inputs: Inputs, work_dir: Path) -> tuple[Receptor,
 
 def _shell(receptor: Receptor, pose: Pose, variant: Variant, params: Params) -> tuple[IntArray, IntArray]:
     relax = RelaxSettings(**params["relax"])
-    sites = _sites(receptor, variant, params["numbering"])
+    sites = site_indices(receptor, variant, params["numbering"])
     return select_residues(receptor, pose.coordinates, sites, relax.shell_angstrom, relax.cutoff_angstrom)
 
 
@@ -278,7 +273,7 @@ def run_pocket_dynamics(params: Params, inputs: Inputs, work_dir: Path) -> Traje
     """Short dynamics of the pocket of one relaxed state, with the binding energy of every frame."""
     state, ligand, receptor, pose = inputs["complex"], inputs["ligand"], inputs["receptor"], inputs["pose"]
     md, energy = MdSettings(**params["md"]), EnergySettings(**params["energy"])
-    sites = _sites(receptor, parse_variant(params["variant"]), params["numbering"])
+    sites = site_indices(receptor, parse_variant(params["variant"]), params["numbering"])
     mobile, kept = select_residues(receptor, pose.coordinates, sites, md.shell_angstrom, md.frozen_angstrom)
     assembly = assemble(state.receptor, ligand, inputs["parameters"])
     region = make_region(assembly, mobile, kept)

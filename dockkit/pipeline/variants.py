@@ -49,7 +49,10 @@ def parse_mutations(texts: Sequence[str]) -> tuple[Variant, ...]:
 def with_wild_type(variant: Variant, letters: Mapping[int, str]) -> Variant:
     """Return the variant with the wild-type residue of each site filled in where the user left it out (``315I``)."""
     return Variant(
-        tuple(replace(site, wild_type=site.wild_type or letters.get(site.number, "")) for site in variant.substitutions)
+        tuple(
+            site if site.wild_type or site.insertion_code else replace(site, wild_type=letters.get(site.number, ""))
+            for site in variant.substitutions
+        )
     )
 
 
@@ -85,6 +88,8 @@ def check_against_sequence(variant: Variant, kinase: Kinase) -> None:
 def check_present(variant: Variant, letters: Mapping[int, str], where: str, numbering: str) -> None:
     """Check that the residues of a variant are in a structure and are what the mutation says.
 
+    A site with an insertion code is left to the prepared receptor.
+
     Parameters
     ----------
     variant : Variant
@@ -100,6 +105,8 @@ def check_present(variant: Variant, letters: Mapping[int, str], where: str, numb
         A residue is missing or is another one.
     """
     for site in variant.substitutions:
+        if site.insertion_code:
+            continue
         there = letters.get(site.number)
         if there is None:
             span = f"{min(letters)}-{max(letters)}" if letters else "none"
