@@ -93,6 +93,14 @@ def test_one_choice_of_residues_serves_both_states():
     assert len(everything_kept[0]) == receptor.n_residues
 
 
+def test_a_mutated_residue_far_from_the_ligand_is_among_the_chosen():
+    receptor = peptide()
+    ligand = receptor.coordinates.mean(axis=0)[None] + 50.0
+    mobile, kept = select_residues(receptor, ligand, [3], 0.0, 2.0)
+    assert list(mobile) == [3]
+    assert list(kept) == [2, 3, 4], "its neighbours are bonded to it"
+
+
 def test_subset_keeps_names_numbers_and_coordinates():
     receptor = peptide()
     part = subset_receptor(receptor, np.array([0, 1, 4]), receptor.coordinates)

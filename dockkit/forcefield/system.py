@@ -251,7 +251,7 @@ def select_residues(
     sites : iterable of int
         Residue indices of the mutated residues.
     shell : float
-        Residues with an atom within this distance (Angstrom) of a site or the ligand may move.
+        Residues with an atom within this distance (Angstrom) of a site or the ligand may move; with 0 the sites alone.
     surrounding : float
         Residues with an atom within this distance of a mobile atom (or of the ligand) are kept; the rest is left out.
 
@@ -266,8 +266,9 @@ def select_residues(
         hits = cKDTree(anchor).query(xyz, distance_upper_bound=distance)[0] <= distance
         return np.unique(residue[hits])
 
-    core = np.concatenate([xyz[np.isin(residue, list(sites))], ligand_coordinates])
-    mobile = within(core, shell)
+    mutated = np.array(sorted(sites), dtype=np.int64)
+    core = np.concatenate([xyz[np.isin(residue, mutated)], ligand_coordinates])
+    mobile = np.union1d(mutated, within(core, shell))
     moving = np.concatenate([xyz[np.isin(residue, mobile)], ligand_coordinates])
     return mobile, np.union1d(mobile, within(moving, surrounding))
 

@@ -49,7 +49,7 @@ from dockkit.sampling import minimise, replica_seeds, run_dynamics
 from dockkit.structure import catalogue, prepare_receptor, read_structure
 
 ENERGY_SUBSET_ANGSTROM = 10.0
-"""Receptor residues within this distance of a mobile shell's core enter the energies of trajectory frames."""
+"""Receptor residues within this distance of a mutated residue or the ligand enter the energies of trajectory frames."""
 
 BOUND_WITHIN_ANGSTROM = 4.0
 """A group of a structure file this close to the chosen chain may be the ligand's bound pose."""
@@ -328,6 +328,6 @@ STEPS: dict[str, Step] = {
     "pose": Step("1", run_pose),
     "start": Step("1", run_start),
     "state": Step("2", run_state),
-    "dynamics": Step("1", run_pocket_dynamics),
+    "dynamics": Step("2", run_pocket_dynamics),
     "comparison": Step("1", run_comparison),
 }
