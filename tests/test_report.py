@@ -430,6 +430,15 @@ def test_page_shows_calls_marks_and_limits(html):
     assert html.count('class="card"') == 7
 
 
+def test_page_tells_each_warning_once(result, html):
+    """Both states of six rows warn alike, and the study's own list, which run.json keeps, repeats them."""
+    assert html.count("minimisation stopped early") == 6
+    states = [s for d in (*result.rows, *result.atp) for s in (d.wild_type, d.mutant) if s is not None]
+    repeated = tuple(f"{s.ligand}, {s.variant} {s.state}: {text}" for s in states for text in s.warnings)
+    page = render_page(replace(result, warnings=repeated), draw_figures(result), build_scene(result))
+    assert page.count("minimisation stopped early") == 6
+
+
 def test_page_sets_the_dynamics_beside_the_relaxed_energies(result, html):
     shown = next(d for d in result.rows if d.dynamics is not None and d.row.status == "ok")
     assert "A second opinion" in html

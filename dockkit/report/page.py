@@ -218,17 +218,28 @@ def _messages(result: StudyResult) -> dict[str, list[tuple[str, str]]]:
     failed = [
         (f"{d.row.mutation}, {d.row.ligand}", d.row.message or d.row.status) for d in details if d.row.status != "ok"
     ]
-    warnings: dict[tuple[str, str], None] = {("study", text): None for text in result.warnings}
+    states = [state for detail in details for state in (detail.wild_type, detail.mutant) if state is not None]
+    told = {f"{state.ligand}, {state.variant} {state.state}: {text}" for state in states for text in state.warnings}
+    warnings: dict[tuple[str, str], None] = {("study", text): None for text in result.warnings if text not in told}
     for detail in details:
         where = f"{detail.row.mutation}, {detail.row.ligand}"
         if detail.row.status == "ok" and detail.row.message:
             warnings[(where, detail.row.message)] = None
-        for state in (detail.wild_type, detail.mutant):
-            for text in state.warnings if state else ():
-                warnings[(f"{where}, {state.state}", text)] = None  # type: ignore[union-attr]
+        for text, of_states in _state_warnings(detail).items():
+            warnings[(where if len(of_states) == 2 else f"{where}, {of_states[0]}", text)] = None
         for text in detail.dynamics.notes if detail.dynamics else ():
             warnings[(f"{where}, dynamics", text)] = None
     return {"failed": failed, "warnings": list(warnings)}
+
+
+def _state_warnings(detail: RowDetail) -> dict[str, list[str]]:
+    """Return the states that each warning of a row is about."""
+    found: dict[str, list[str]] = {}
+    for state in (detail.wild_type, detail.mutant):
+        if state is not None:
+            for text in state.warnings:
+                found.setdefault(text, []).append(state.state)
+    return found
 
 
 def _provenance(pairs: Sequence[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
