@@ -191,6 +191,12 @@ def test_bad_study_is_exit_code_2_without_a_traceback_or_a_folder(tmp_path, caps
     assert not (tmp_path / "test").exists()
 
 
+def test_a_file_name_with_blanks_names_the_study(tmp_path):
+    path = tmp_path / "my study (2).toml"
+    path.write_text(STUDY, encoding="utf-8")
+    assert api.read_study(path).name == "my-study-2"
+
+
 def test_unknown_study_offers_names_and_debug_shows_the_traceback(capsys):
     assert run("run", "abl1-t315") == 2
     assert "did you mean 'abl1-t315i'" in capsys.readouterr().err

@@ -16,9 +16,8 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 
 from dockkit.core.errors import StoreError
+from dockkit.core.files import atomic_write_bytes, atomic_write_text
 from dockkit.core.formats import (
-    atomic_write_bytes,
-    atomic_write_text,
     ligand_parts,
     residue_labels,
     write_complex_mmcif,

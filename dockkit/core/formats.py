@@ -12,15 +12,13 @@ from typing import Final
 import numpy as np
 
 from dockkit.core.errors import StoreError
-from dockkit.core.files import atomic_write_bytes, atomic_write_text
+from dockkit.core.files import atomic_write_text
 from dockkit.core.model import FloatArray, IntArray, Ligand, Numbering, Receptor, StrArray
 from dockkit.core.residues import CAPS
 
 __all__ = [
     "LigandBlocks",
     "LigandPart",
-    "atomic_write_bytes",
-    "atomic_write_text",
     "complex_mmcif",
     "complex_pdb",
     "ligand_parts",
