@@ -100,7 +100,7 @@ def compare_study(
     numbering : {"uniprot", "author"}
         How the mutations count.
     name : str
-        Names the output folder; empty makes one from the mutations.
+        Names the output folder; empty makes one from structure, mutations and ligands.
     **settings
         Further keys of a study, for example ``md={"enabled": False}``.
 
@@ -114,10 +114,11 @@ def compare_study(
     SettingsError
         A value is wrong.
     """
-    label = "-".join("".join(c if c.isalnum() else "-" for c in text) for text in mutations)[:60].strip("-")
+    parts = [Path(structure).name.split(".")[0], *mutations, *(Path(str(ligand)).stem for ligand in ligands)]
+    label = "-".join("".join(c if c.isalnum() else "-" for c in text) for text in parts)[:80].strip("-")
     structures = {"dfg_in": str(structure), "dfg_out": str(structure), "chain": chain}
     data = {
-        "name": name or f"compare-{label or 'mutation'}",
+        "name": name or f"compare-{label}",
         "title": f"{', '.join(mutations)} in {Path(structure).name}",
         "question": "Wild type against mutant: which of these ligands still bind?",
         "kinase": kinase,

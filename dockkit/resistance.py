@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from dockkit.core.errors import EnergyError
 from dockkit.core.model import Call, ComplexState, Estimate, ResistanceRow
@@ -71,12 +70,6 @@ def accuracy_in_words() -> str:
 def combined_error(parts: Sequence[float]) -> float:
     """Return the root of the summed squares of independent errors, kcal/mol."""
     return float(np.sqrt(np.sum(np.square(parts))))
-
-
-def difference(wild_type: Estimate, mutant: Estimate) -> Estimate:
-    """Return mutant minus wild type of two independent estimates, kcal/mol."""
-    error = combined_error([wild_type.sem, mutant.sem])
-    return Estimate(mutant.value - wild_type.value, error, min(wild_type.n, mutant.n))
 
 
 def paired_difference(wild_type: ComplexState, mutant: ComplexState) -> Estimate:
@@ -225,24 +218,3 @@ def rank(rows: Sequence[ResistanceRow]) -> tuple[ResistanceRow, ...]:
         members.sort(key=lambda i: (rows[i].ddg_effective_kcal_mol, rows[i].ligand))
         places.update({i: place for place, i in enumerate(members, start=1)})
     return tuple(replace(row, rank=places.get(i, 0)) for i, row in enumerate(rows))
-
-
-def confidence_interval(estimate: Estimate, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the two-sided Student t interval of an estimate, kcal/mol.
-
-    Parameters
-    ----------
-    estimate : Estimate
-        With its standard error over ``n`` independent values.
-    confidence : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end; infinite where fewer than two values stand behind the estimate.
-    """
-    if estimate.n < 2 or not np.isfinite(estimate.sem):
-        return (-np.inf, np.inf)
-    half = float(student_t.ppf(0.5 + confidence / 2.0, estimate.n - 1)) * estimate.sem
-    return (estimate.value - half, estimate.value + half)

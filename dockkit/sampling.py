@@ -16,7 +16,7 @@ from dockkit.core.model import FloatArray, Region
 from dockkit.core.settings import MdSettings
 from dockkit.core.units import ANGSTROM_PER_NM
 
-MINIMISATION_TOLERANCE = 1.0
+MINIMISATION_TOLERANCE = 10.0
 """kJ/mol/nm, root-mean-square force at which a minimisation may end before its iterations are used up."""
 
 _CONSTRAINT_TOLERANCE = 1e-6

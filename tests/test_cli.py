@@ -266,7 +266,7 @@ def test_python_api_gives_the_rows(tmp_path, monkeypatch):
     result = dockkit.compare("abl1-1iep", ["imatinib"], ["T315I"], jobs=1, atp={"include": False})
     assert [detail.row.ligand for detail in result.rows] == ["imatinib"]
     assert result.rows[0].row.reason == "inhibitor half (ATP half not computed)"
-    assert (tmp_path / "compare-T315I" / "report.html").exists()
+    assert (tmp_path / "compare-abl1-1iep-T315I-imatinib" / "report.html").exists()
     with pytest.raises(AttributeError):
         dockkit.nothing  # noqa: B018
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dockkit.core.errors import EnergyError
 from dockkit.core.model import ComplexState, Estimate, ResistanceRow
 from dockkit.core.units import thermal_energy
-from dockkit.resistance import confidence_interval, fold_change, judge, paired_difference, rank
+from dockkit.resistance import accuracy_in_words, fold_change, judge, paired_difference, rank
 
 T = 298.15
 RT = thermal_energy(T)
@@ -114,7 +114,7 @@ def test_ranking_leaves_failed_rows_out():
     assert [r.rank for r in rows] == [3, 1, 0, 2]
 
 
-def test_confidence_interval_of_students_t():
-    low, high = confidence_interval(Estimate(1.0, 0.5, 4))
-    assert (low, high) == (pytest.approx(1 - 3.182 * 0.5, abs=1e-3), pytest.approx(1 + 3.182 * 0.5, abs=1e-3))
-    assert confidence_interval(Estimate(1.0, float("nan"), 1)) == (-math.inf, math.inf)
+def test_the_accuracy_that_reports_quote_is_the_benchmarks_own():
+    text = accuracy_in_words()
+    assert "always predicting no change" in text
+    assert "kcal/mol" in text

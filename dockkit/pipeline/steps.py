@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from dockkit.analysis.dynamics import compare_dynamics
 from dockkit.core.errors import DockkitError, StructureError
@@ -116,7 +117,8 @@ def run_pose(params: Params, inputs: Inputs, work_dir: Path) -> Pose:
     entry = _library_entry(params["entry"])
     if ligand.entry is not None and ligand.entry.binding_type == "nucleotide":
         return place_atp(receptor, ligand, kinase, params["seed"])
-    if ligand.pose_given and settings.use_bound_pose:
+    stray = ligand.pose_given and not _touches(receptor, ligand)
+    if ligand.pose_given and settings.use_bound_pose and not stray:
         return pose_from_input(receptor, ligand)
     if entry and settings.use_bound_pose and entry.bound_ligand and entry.bound_ligand == ligand.name:
         return pose_from_bound_file(receptor, ligand, library_dir("structures") / entry.bound_ligand_file)
@@ -124,7 +126,16 @@ def run_pose(params: Params, inputs: Inputs, work_dir: Path) -> Pose:
         return bound
     center, size = (entry.box_center, entry.box_size) if entry else _pocket_box(receptor, kinase)
     poses = dock_kinase(receptor, ligand, kinase, center, size, settings, params["seed"], params["cpu"])
-    return choose_pose(poses, receptor, ligand, kinase)
+    chosen = choose_pose(poses, receptor, ligand, kinase)
+    if stray:
+        reason = f"docked, since the file's coordinates do not touch {receptor.name}; {chosen.reason}"
+        chosen = dataclasses.replace(chosen, reason=reason)
+    return chosen
+
+
+def _touches(receptor: Receptor, ligand: Ligand) -> bool:
+    distance = cKDTree(receptor.coordinates).query(ligand.coordinates)[0]
+    return bool((distance <= BOUND_WITHIN_ANGSTROM).any())
 
 
 def _pose_in_file(receptor: Receptor, ligand: Ligand, path: Path) -> Pose | None:
@@ -199,14 +210,12 @@ def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
     )
     assembly = assemble(models[0].receptor, ligand, inputs["parameters"])
     region = make_region(assembly, mobile, kept)
-    trials = [
-        _relax(assembly, region, _built(assembly, model.receptor, pose, mobile, relax), relax) for model in models
-    ]
+    origins = [_built(assembly, model.receptor, pose, mobile, relax) for model in models]
+    trials = [_relax(assembly, region, origin, relax) for origin in origins]
     chosen = int(np.argmin([value for _, value in trials]))
     starts = [trials[chosen][0]]
-    origin = _built(assembly, models[chosen].receptor, pose, mobile, relax)
     for k in range(1, relax.n_starts):
-        shaken = _shaken(assembly, region, origin, relax.start_noise_angstrom, params["seed"] + k)
+        shaken = _shaken(assembly, region, origins[chosen], relax.start_noise_angstrom, params["seed"] + k)
         starts.append(_relax(assembly, region, shaken, relax)[0])
     evaluator = BindingEnergy(assembly, energy)
     terms = np.array([evaluator.terms(xyz) for xyz in starts])
@@ -326,8 +335,8 @@ STEPS: dict[str, Step] = {
     "ligand": Step("1", run_ligand),
     "parameters": Step("1", run_parameters),
     "pose": Step("1", run_pose),
-    "start": Step("1", run_start),
-    "state": Step("2", run_state),
+    "start": Step("2", run_start),
+    "state": Step("3", run_state),
     "dynamics": Step("2", run_pocket_dynamics),
     "comparison": Step("1", run_comparison),
 }
