@@ -11,10 +11,12 @@ ddG_inhibitor - ddG_ATP.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +48,18 @@ class Verdict:
     reason: str
 
 
+@functools.cache
+def _accuracy() -> dict[str, Any]:
+    path = files("dockkit.core") / "data" / "accuracy.json"
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return record
+
+
+def method_error() -> float:
+    """Return the root-mean-square error against measured values in the last benchmark, kcal/mol; 0 before the first."""
+    return float(_accuracy().get("rmse", 0.0))
+
+
 def accuracy_in_words() -> str:
     """Return how far predictions were from measured values in the last benchmark, with the null model beside it.
 
@@ -55,10 +69,9 @@ def accuracy_in_words() -> str:
         One sentence; its figures are read from ``core/data/accuracy.json``, which ``benchmarks/ddg.py`` writes. Empty
         where nothing was measured yet.
     """
-    path = files("dockkit.core") / "data" / "accuracy.json"
-    if not path.is_file():
+    record = _accuracy()
+    if not record:
         return ""
-    record = json.loads(path.read_text(encoding="utf-8"))
     return (
         f"on {record['n']} measured {record['what']}, {record['date']}: root-mean-square error "
         f"{record['rmse']:.2f} kcal/mol (always predicting no change: {record['rmse_null']:.2f}; two laboratories' "
@@ -131,6 +144,7 @@ def judge(
     km_wild_type_um: float,
     temperature_kelvin: float,
     atp_competitive: bool,
+    method_error: float = 0.0,
 ) -> Verdict:
     """Join the two halves into an effective ddG, a fold change and a call.
 
@@ -148,11 +162,13 @@ def judge(
         Absolute temperature.
     atp_competitive : bool
         False leaves the ATP half out.
+    method_error : float
+        Root-mean-square error of the method against experiment, kcal/mol; widens the fold-change interval only.
 
     Returns
     -------
     Verdict
-        The fold-change interval is one standard error either way.
+        The fold-change interval reaches one error either way, statistical and method's together.
     """
     rt = thermal_energy(temperature_kelvin)
     competes = atp_competitive and ddg_atp is not None
@@ -164,7 +180,8 @@ def judge(
     error = combined_error([ddg_inhibitor.sem, sensitivity * atp.sem])
     n = min(ddg_inhibitor.n, atp.n) if competes else ddg_inhibitor.n
     effective = Estimate(rt * float(np.log(fold)), error, n)
-    low, high = (float(np.exp((effective.value + side * error) / rt)) for side in (-1, 1))
+    reach = combined_error([error, method_error])
+    low, high = (float(np.exp((effective.value + side * reach) / rt)) for side in (-1, 1))
     call = _call(fold)
     reason = _reason(call, ddg_inhibitor.value, effective.value - ddg_inhibitor.value, rt, atp_competitive, competes)
     return Verdict(effective, fold, low, high, call, reason)

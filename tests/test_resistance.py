@@ -93,6 +93,14 @@ def state(receptor, name, sums):
     return ComplexState(name, "T315I", receptor, "x", np.zeros((1, 3)), terms, np.zeros((receptor.n_residues, 3)), 0.0)
 
 
+def test_the_fold_range_holds_the_methods_error_and_the_sem_does_not():
+    bare = judge(Estimate(1.0, 0.1, 3), None, **COMMON)
+    wide = judge(Estimate(1.0, 0.1, 3), None, **COMMON, method_error=0.9)
+    assert wide.ddg_effective == bare.ddg_effective
+    assert RT * math.log(wide.fold_change_high / wide.fold_change) == pytest.approx(math.hypot(0.1, 0.9))
+    assert wide.fold_change_low < bare.fold_change_low
+
+
 def test_paired_starts_cancel_what_they_share():
     from builders import peptide
 

@@ -132,6 +132,7 @@ def _judge(cell: Cell, detail: RowDetail, atp: RowDetail | None, plan: Plan) -> 
         km_wild_type_um=plan.study.atp.km_wild_type_um,
         temperature_kelvin=plan.study.temperature_kelvin,
         atp_competitive=cell.ligand.entry.atp_competitive if cell.ligand.entry else True,
+        method_error=resistance.method_error(),
     )
     message = row.message
     if atp is not None and atp.row.status != "ok":
