@@ -335,7 +335,7 @@ def draw_residues(result: StudyResult, mutation: str) -> DrawnFigure:
         figure.supxlabel(f"change of the interaction / kcal/mol (mutant {MINUS} wild type)", fontsize=9)
     caption = (
         f"Residues whose interaction with the ligand changes most in {mutation} (van der Waals, Coulomb and "
-        "generalised Born screening, mean over starts). Orange: the contact gets weaker; blue: stronger. The mutated "
+        "generalised Born screening, first start). Orange: the contact gets weaker; blue: stronger. The mutated "
         "residue is bold. Desolvation belongs to no single residue and is left out here; it is in the energies folder."
     )
     title = f"Where the change comes from, {mutation}"
