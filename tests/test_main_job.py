@@ -14,6 +14,7 @@ from rdkit import Chem
 
 from dockkit import api
 from dockkit.core.library import library_dir
+from dockkit.core.units import thermal_energy
 
 SMALL = {
     "relax": {"n_starts": 2, "max_iterations": 20, "cutoff_angstrom": 8.0},
@@ -52,8 +53,11 @@ def test_every_row_is_finite_and_the_control_is_exactly_zero(finished):
             assert value == 0.0
     changed = [row for (mutation, ligand), row in rows.items() if mutation == "F80L" and ligand != "ATP.Mg"]
     row = changed[0]
-    difference = float(row["ddg_inhibitor_kcal_mol"]) - float(row["ddg_atp_kcal_mol"])
-    assert float(row["ddg_effective_kcal_mol"]) == pytest.approx(difference, abs=0.02), "at 2 mM, K_m 25 uM"
+    rt, ratio = thermal_energy(298.15), 2000.0 / 25.0
+    competition = (1 + ratio * math.exp(-float(row["ddg_atp_kcal_mol"]) / rt)) / (1 + ratio)
+    expected = float(row["ddg_inhibitor_kcal_mol"]) + rt * math.log(competition)
+    assert float(row["ddg_effective_kcal_mol"]) == pytest.approx(expected, abs=1e-6), "Cheng-Prusoff by hand"
+    assert float(row["fold_change"]) == pytest.approx(math.exp(expected / rt), rel=1e-6)
     assert row["call"] in {"lost", "weakened", "kept", "gained"}
     assert run.failed == ()
 
