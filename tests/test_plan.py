@@ -252,7 +252,9 @@ def test_kinase_is_read_from_the_structure(structure_file):
     assert {cell.template.label for cell in planned.cells if not cell.is_atp} == {"mine.pdb"}
     author = plan(study(kinase="", structures=both, mutations=["T334I"], numbering="author"), STEPS)
     assert author.cells[0].variant.label == "T334I"
-    with pytest.raises(MutationError, match="residue 315 of mine.pdb is .* in author numbering"):
+    with pytest.raises(
+        MutationError, match=r"residue 315 of mine.pdb is .*; in UniProt numbering 315 is T: use numbering = .uniprot."
+    ):
         plan(study(kinase="", structures=both, mutations=["T315I"], numbering="author"), STEPS)
     with pytest.raises(StructureError, match="the chain is ABL1 .P00519., the study is about KIT"):
         plan(study(kinase="KIT", structures=both, mutations=["T670I"]), STEPS)

@@ -329,7 +329,7 @@ def _check_site(variant: Variant, template: Template, kinase: Kinase, numbering:
                     f"{site.chain}:{site.label}: chain {template.chain} of {template.label} is used; "
                     f"choose the other one with --chain {site.chain} (structures.chain in a study)"
                 )
-        check_present(variant, template.letters, template.label, numbering)
+        check_present(variant, template.letters, template.label, numbering, kinase.sequence)
 
 
 def _warnings(planned: Sequence[PlannedLigand], chosen: Mapping[str, Template]) -> list[str]:

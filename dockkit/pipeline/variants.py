@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from dockkit.core.errors import MutationError
-from dockkit.core.model import Kinase, Variant
+from dockkit.core.model import Kinase, Substitution, Variant
 from dockkit.mutation import parse_variant
 
 KNOWN_OFFSETS: Final = {
@@ -85,7 +85,7 @@ def check_against_sequence(variant: Variant, kinase: Kinase) -> None:
         raise MutationError(f"{site.label}: residue {site.number} of {kinase.gene} {says}; {hint}")
 
 
-def check_present(variant: Variant, letters: Mapping[int, str], where: str, numbering: str) -> None:
+def check_present(variant: Variant, letters: Mapping[int, str], where: str, numbering: str, sequence: str = "") -> None:
     """Check that the residues of a variant are in a structure and are what the mutation says.
 
     A site with an insertion code is left to the prepared receptor.
@@ -98,6 +98,8 @@ def check_present(variant: Variant, letters: Mapping[int, str], where: str, numb
         One-letter code of each residue present, by number.
     where, numbering : str
         For the message.
+    sequence : str
+        Of the whole kinase as in UniProt; tells whether the user counted that way.
 
     Raises
     ------
@@ -117,5 +119,12 @@ def check_present(variant: Variant, letters: Mapping[int, str], where: str, numb
         if site.wild_type and there not in (site.wild_type, site.mutant, "X"):
             raise MutationError(
                 f"{site.label}: residue {site.number} of {where} is {there} in {numbering} numbering, not "
-                f"{site.wild_type}; check the number, or choose the other numbering ('uniprot' or 'author')"
+                f"{site.wild_type}; {_other_numbering(site, numbering, sequence)}"
             )
+
+
+def _other_numbering(site: Substitution, numbering: str, sequence: str) -> str:
+    """Say whether the residue would fit if the user had counted as UniProt does."""
+    if numbering == "author" and sequence[site.number - 1 : site.number] == site.wild_type:
+        return f"in UniProt numbering {site.number} is {site.wild_type}: use numbering = 'uniprot'"
+    return "check the number, or choose the other numbering ('uniprot' or 'author')"
