@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import os
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import openmm
 from openmm import unit
 
 from dockkit.core.errors import SamplingError
+from dockkit.core.files import atomic_write_bytes
 from dockkit.core.model import FloatArray, Region
 from dockkit.core.settings import MdSettings
 from dockkit.core.units import ANGSTROM_PER_NM
@@ -196,6 +197,8 @@ def run_dynamics(
     ------
     SamplingError
         A segment blew up, twice.
+    StoreError
+        A segment could not be written.
     """
     start = coordinates[region.atoms]
     replicas = [_run_replica(system, region, start, settings, seed, work_dir / f"replica-{seed}") for seed in seeds]
@@ -227,18 +230,9 @@ def _run_replica(
 
 
 def _write_segment(path: Path, arrays: dict[str, FloatArray]) -> None:
-    aside = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        with aside.open("wb") as handle:
-            np.savez(handle, allow_pickle=False, **arrays)
-            handle.flush()
-            os.fsync(handle.fileno())
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise SamplingError(
-            f"{path}: the segment could not be written ({error.strerror}); free the disk and resume"
-        ) from error
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    atomic_write_bytes(path, buffer.getvalue())
 
 
 def _run_segment(

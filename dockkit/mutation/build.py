@@ -252,7 +252,6 @@ def _label(receptor: Receptor, candidates: Candidates, row: int, numbering: Numb
 def build_variant(
     receptor: Receptor, variant: Variant, *, numbering: Numbering = "uniprot",
     ligand_coordinates: ArrayLike | None = None, ligand_elements: ArrayLike | None = None, n_models: int = 3,
-    seed: int = 0,
 ) -> tuple[SideChainModel, ...]:  # fmt: skip
     """Build the side chains of a variant.
 
@@ -272,8 +271,6 @@ def build_variant(
     ligand_elements : (n,) str, optional
     n_models : int
         At most this many, each in another rotamer at a substituted site.
-    seed : int
-        Unused: the search is deterministic.
 
     Returns
     -------
@@ -285,7 +282,6 @@ def build_variant(
     MutationError
         A residue is missing, the ligand's arrays do not fit each other, or ``n_models`` is below 1.
     """
-    del seed
     if n_models < 1:
         raise MutationError(f"{variant.label}: n_models is {n_models}; ask for at least one model")
     if not variant.substitutions:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +22,9 @@ from dockkit.pipeline.plan import Plan
 from dockkit.report import write_report
 from dockkit.report.notation import row_stems
 from dockkit.store import Outcome, Store, package_versions
+
+DCD_HEADER_BYTES = 276
+"""Of a DCD file without a unit cell, as the library writes it."""
 
 
 def write_outputs(
@@ -127,11 +132,22 @@ def _write_trajectories(
 
 
 def _write_dcd(path: Path, xyz: FloatArray) -> None:
-    """Write (n_frames, n_atoms, 3) coordinates in Angstrom, aside and renamed."""
+    """Write (n_frames, n_atoms, 3) coordinates in Angstrom, aside and renamed.
+
+    The library does not say when the disk fills, so the size is checked: a header, then three records of 4 n + 8 bytes
+    for each frame.
+    """
     aside = path.with_name(f".{path.name}.part")
-    with DCDTrajectoryFile(str(aside), "w", force_overwrite=True) as file:
-        file.write(xyz.astype(np.float32))
-    aside.replace(path)
+    try:
+        with DCDTrajectoryFile(str(aside), "w", force_overwrite=True) as file:
+            file.write(xyz.astype(np.float32))
+        if aside.stat().st_size != DCD_HEADER_BYTES + len(xyz) * 3 * (4 * xyz.shape[1] + 8):
+            raise OSError(errno.ENOSPC, "written short", str(path))
+        with aside.open("rb") as stream:
+            os.fsync(stream.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def provenance(result: StudyResult, plan: Plan, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:

@@ -94,7 +94,6 @@ def run_receptor(params: Params, inputs: Inputs, work_dir: Path) -> Receptor:
         uniprot_numbers=numbers,
         ph=params["ph"],
         modelled=bool(entry and entry.modelled),
-        seed=params["seed"],
     )
     return dataclasses.replace(receptor, conformation=measure_conformation(receptor, found))
 
@@ -206,7 +205,6 @@ def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
         ligand_coordinates=pose.coordinates,
         ligand_elements=ligand.elements,
         n_models=relax.n_rotamers,
-        seed=params["seed"],
     )
     assembly = assemble(models[0].receptor, ligand, inputs["parameters"])
     region = make_region(assembly, mobile, kept)

@@ -135,7 +135,7 @@ def _element(residue: WorkResidue, atom: str) -> str:
 
 def prepare_receptor(
     raw: RawStructure, *, name: str, kinase: Kinase | None, uniprot_numbers: ArrayLike, ph: float = 7.4,
-    modelled: bool = False, seed: int = 0,
+    modelled: bool = False,
 ) -> Receptor:  # fmt: skip
     """Make a chain ready for modelling: every heavy atom and hydrogen there, termini and breaks capped.
 
@@ -155,8 +155,6 @@ def prepare_receptor(
         For the titratable side chains.
     modelled : bool
         Mark the conformation as modelled.
-    seed : int
-        Unused: preparation is deterministic. Kept because every stage takes one.
 
     Returns
     -------
@@ -168,7 +166,6 @@ def prepare_receptor(
     StructureError
         The numbers do not fit the chain, or no residue has a complete main chain.
     """
-    del seed
     uniprot = [int(value) for value in np.asarray(uniprot_numbers).ravel()]
     if len(uniprot) != raw.n_residues:
         raise StructureError(
