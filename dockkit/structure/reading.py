@@ -12,7 +12,7 @@ import gemmi
 import numpy as np
 
 from dockkit.core.errors import StructureError
-from dockkit.core.model import FloatArray, IntArray, StrArray, frozen_array
+from dockkit.core.model import FloatArray, HetGroup, IntArray, StrArray, frozen_array
 from dockkit.core.residues import one_letter, parent_name
 
 MAX_FILE_BYTES: Final = 400_000_000
@@ -22,38 +22,6 @@ PEPTIDE_BOND_LIMIT: Final = 2.5
 
 MIN_CHAIN_RESIDUES: Final = 30
 """A chain this long is taken for a protein rather than a peptide when none is asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class HetGroup:
-    """A ligand, ion or other group that is neither protein nor water, as found in the file.
-
-    Parameters
-    ----------
-    name, chain, insertion_code : str
-        Het code, author chain, insertion code.
-    number : int
-        Author residue number.
-    atom_names, elements : (n,) str
-    coordinates : (n, 3) float
-        Angstrom.
-    distance : float
-        Shortest distance to the chosen protein chain, Angstrom.
-    """
-
-    name: str
-    chain: str
-    number: int
-    insertion_code: str
-    atom_names: StrArray
-    elements: StrArray
-    coordinates: FloatArray
-    distance: float
-
-    @property
-    def label(self) -> str:
-        """Such as ``STI A:201``."""
-        return f"{self.name} {self.chain}:{self.number}{self.insertion_code}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from dockkit.core.model.ligands import (
     Pose,
 )
 from dockkit.core.model.mutations import SideChainModel, Substitution, Variant
+from dockkit.core.model.preparation import Change, ChangeKind, HetGroup
 from dockkit.core.model.proteins import (
     Conformation,
     Kinase,
@@ -50,6 +51,8 @@ __all__ = [
     "Assembly",
     "BindingType",
     "Call",
+    "Change",
+    "ChangeKind",
     "ComplexState",
     "Conformation",
     "DfgState",
@@ -57,6 +60,7 @@ __all__ = [
     "Estimate",
     "FloatArray",
     "HelixState",
+    "HetGroup",
     "IntArray",
     "Kinase",
     "Ligand",

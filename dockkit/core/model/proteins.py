@@ -8,6 +8,7 @@ import numpy as np
 
 from dockkit.core.errors import StructureError
 from dockkit.core.model.base import DfgState, FloatArray, HelixState, IntArray, Numbering, StrArray, freeze
+from dockkit.core.model.preparation import Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ class Receptor:
         DFG and alpha-C state.
     notes : tuple of str
         What preparation changed, one sentence each.
+    changes : tuple of Change
+        The same residue by residue.
     """
 
     name: str
@@ -109,6 +112,7 @@ class Receptor:
     disulfides: IntArray = field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))
     conformation: Conformation = Conformation()
     notes: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
 
     def __post_init__(self) -> None:
         """Copy, freeze and check the arrays."""
