@@ -26,13 +26,25 @@ class AtpSettings(_Settings):
     km_wild_type_um: float = Field(25.0, gt=0, description="K_m of the wild type for ATP, uM")
 
 
-class StructureSettings(_Settings):
+class PreparationSettings(_Settings):
+    """How a chain is made ready for modelling."""
+
+    ph: float = Field(7.4, ge=0, le=14)
+    protonation: Literal["propka", "model"] = Field("propka", description="pK_a from PROPKA, or the model values")
+    flips: bool = Field(True, description="turn Asn, Gln and His by 180 degrees where hydrogen bonds say so")
+    waters: Literal["bridging", "none"] = Field("bridging", description="waters between ligand and protein")
+    metals: Literal["keep", "none"] = Field("keep", description="ions held by the protein")
+    phosphorylation: Literal["keep", "revert"] = Field("keep", description="phosphorylated Ser, Thr and Tyr")
+    longest_loop: int = Field(8, ge=0, le=20, description="missing stretches up to this many residues are built")
+
+
+class StructureSettings(PreparationSettings):
     """Which library structure (or file) stands for each conformation; empty lets dockkit choose."""
 
     dfg_in: str = ""
     dfg_out: str = ""
     chain: str = ""
-    ph: float = Field(7.4, ge=0, le=14)
+    waters: Literal["bridging", "none"] = "none"
 
 
 class DockingSettings(_Settings):
