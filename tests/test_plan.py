@@ -260,6 +260,18 @@ def test_kinase_is_read_from_the_structure(structure_file):
         plan(study(kinase="KIT", structures=both, mutations=["T670I"]), STEPS)
 
 
+def test_one_mutation_draws_one_set_of_seeds_however_it_is_numbered(structure_file):
+    both = {"dfg_in": str(structure_file), "dfg_out": str(structure_file)}
+    ours = plan(study(structures=both, mutations=["T315I", "E255K"]), STEPS)
+    theirs = plan(study(structures=both, mutations=["T334I", "E274K"], numbering="author"), STEPS)
+
+    def seeds(planned):
+        return [task.params["seed"] for task in planned.tasks if task.step in ("state", "dynamics")]
+
+    assert seeds(ours) == seeds(theirs)
+    assert len(set(seeds(ours))) > 2
+
+
 def test_a_library_structure_stands_in_where_the_named_one_cannot_hold_atp(structure_file):
     """The file is DFG-out: measured, not told."""
     named = {"dfg_in": str(structure_file), "dfg_out": str(structure_file)}

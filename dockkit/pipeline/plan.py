@@ -154,9 +154,10 @@ class _Builder:
     def cell(self, variant: Variant, ligand: PlannedLigand, template: Template) -> dict[str, str]:
         """Add the tasks of one mutation with one ligand; return their keys by role."""
         keys = self._shared(ligand, template)
-        keys.update(self._states(keys, variant, ligand))
+        mutation = _uniprot_label(variant, template) if self._study.numbering == "author" else variant.label
+        keys.update(self._states(keys, variant, ligand, mutation))
         if self._study.md.enabled:
-            keys.update(self._dynamics(keys, variant, ligand))
+            keys.update(self._dynamics(keys, variant, ligand, mutation))
         return keys
 
     def _shared(self, ligand: PlannedLigand, template: Template) -> dict[str, str]:
@@ -198,7 +199,7 @@ class _Builder:
         )
         return keys
 
-    def _states(self, keys: dict[str, str], variant: Variant, ligand: PlannedLigand) -> dict[str, str]:
+    def _states(self, keys: dict[str, str], variant: Variant, ligand: PlannedLigand, mutation: str) -> dict[str, str]:
         study = self._study
         start = self._add(
             "start",
@@ -214,7 +215,7 @@ class _Builder:
                 "numbering": study.numbering,
                 "relax": study.relax.model_dump(mode="json"),
                 "energy": study.energy.model_dump(mode="json"),
-                "seed": derive_seed(study.seed, "state", variant.label, ligand.label),
+                "seed": derive_seed(study.seed, "state", mutation, ligand.label),
             }
             inputs = {"start": start, "ligand": keys["ligand"], "parameters": keys["parameters"]}
             made[state.replace("-", "_")] = self._add(
@@ -222,7 +223,7 @@ class _Builder:
             )
         return made
 
-    def _dynamics(self, keys: dict[str, str], variant: Variant, ligand: PlannedLigand) -> dict[str, str]:
+    def _dynamics(self, keys: dict[str, str], variant: Variant, ligand: PlannedLigand, mutation: str) -> dict[str, str]:
         study = self._study
         made = {}
         for state in ("wild-type", "mutant"):
@@ -230,7 +231,7 @@ class _Builder:
             params = {
                 "md": study.md.model_dump(mode="json"),
                 "energy": study.energy.model_dump(mode="json"),
-                "seed": derive_seed(study.seed, "dynamics", variant.label, ligand.label),
+                "seed": derive_seed(study.seed, "dynamics", mutation, ligand.label),
                 "state": state,
                 "variant": variant.label,
                 "numbering": study.numbering,
@@ -254,6 +255,14 @@ class _Builder:
             {"kinase": fingerprint(self._kinase)},
         )
         return made
+
+
+def _uniprot_label(variant: Variant, template: Template) -> str:
+    """Return a variant of author numbers under its UniProt numbers, so that one mutation draws one set of seeds."""
+    return "/".join(
+        f"{site.wild_type}{template.uniprot.get(site.number) or site.number}{site.insertion_code}{site.mutant}"
+        for site in variant.substitutions
+    )
 
 
 def plan(study: Study, steps: Mapping[str, Step]) -> Plan:

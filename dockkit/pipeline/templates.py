@@ -37,6 +37,8 @@ class Template:
         Of a library structure.
     chain : str
         Author chain taken from a file; empty for a library structure, which has one.
+    uniprot : dict of int to int
+        UniProt number by author number; empty for a library structure, where the two are the same.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Template:
     letters: dict[int, str] = field(default_factory=dict)
     entry: StructureEntry | None = None
     chain: str = ""
+    uniprot: dict[int, int] = field(default_factory=dict)
 
 
 def sha256_of(*parts: str | bytes | Path) -> str:
@@ -82,7 +85,8 @@ def _read_file(study: Study, path: str, kinase: Kinase | None) -> tuple[Kinase, 
                 letters[number] = letter
     content = sha256_of(Path(path), fingerprint(found))
     dfg = kinases.measure_conformation(_bare_receptor(raw, found, numbers), found).dfg
-    return found, Template(path, Path(path).name, dfg, False, content, letters, chain=raw.chain)
+    uniprot = dict(zip(raw.author_numbers.tolist(), numbers.tolist(), strict=True))
+    return found, Template(path, Path(path).name, dfg, False, content, letters, chain=raw.chain, uniprot=uniprot)
 
 
 def _bare_receptor(raw: structures.RawStructure, kinase: Kinase, numbers: IntArray) -> Receptor:
