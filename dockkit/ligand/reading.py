@@ -6,20 +6,15 @@ from pathlib import Path
 
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem import rdMolDescriptors
 from rdkit.rdBase import BlockLogs
 
 from dockkit.core.errors import LigandError, nearest
 from dockkit.core.model import Ligand, LigandEntry
 from dockkit.core.molecule import forget_exchanging_centres
 from dockkit.ligand.conformer import embed, positions
-from dockkit.ligand.library import catalogue, find_entry, inchi_key, recognise, uncharged
-from dockkit.ligand.protonation import is_charged, protonate
-from dockkit.ligand.stereo import check_stereo
+from dockkit.ligand.library import catalogue, find_entry, recognise
+from dockkit.ligand.state import check_charge, check_molecule, choose_state, make_record, own_name
 
-_ELEMENTS = frozenset(("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I"))
-_MIN_HEAVY, _MAX_HEAVY = 3, 150
-_MAX_CHARGE = 6
 _FILE_SUFFIXES = (".sdf", ".sd", ".mol", ".mol2", ".pdb", ".cif", ".mmcif", ".smi", ".pdbqt")
 
 
@@ -74,7 +69,7 @@ def _from_entry(entry: LigandEntry, seed: int) -> Ligand:
     molecule = Chem.AddHs(Chem.MolFromSmiles(entry.smiles_ph74))
     embed(molecule, entry.name, seed)
     state = f"library protonation state, charge {Chem.GetFormalCharge(molecule):+d}"
-    return _record(molecule, entry.name, entry, pose_given=False, notes=(state,))
+    return make_record(molecule, entry.name, entry, pose_given=False, notes=(state,))
 
 
 def _from_smiles(text: str, seed: int) -> Ligand:
@@ -88,13 +83,13 @@ def _from_smiles(text: str, seed: int) -> Ligand:
     where = _short(smiles)
     molecule = _sanitised(raw, where)
     molecule, notes = _strip_salt(molecule, where)
-    _check(molecule, where)
-    molecule, entry, more = _choose_state(molecule)
-    _check_charge(molecule, where)
-    label = name.strip() or (entry.name if entry is not None else _own_name(molecule))
+    check_molecule(molecule, where)
+    molecule, entry, more = choose_state(molecule)
+    check_charge(molecule, where)
+    label = name.strip() or (entry.name if entry is not None else own_name(molecule))
     molecule = Chem.AddHs(molecule)
     embed(molecule, label, seed)
-    return _record(molecule, label, entry, pose_given=False, notes=(*notes, *more))
+    return make_record(molecule, label, entry, pose_given=False, notes=(*notes, *more))
 
 
 def _from_file(path: Path, seed: int) -> Ligand:
@@ -106,7 +101,7 @@ def _from_file(path: Path, seed: int) -> Ligand:
         forget_exchanging_centres(molecule)
     has_hydrogens = any(atom.GetAtomicNum() == 1 for atom in molecule.GetAtoms())
     molecule, notes = _strip_salt(molecule, str(path))
-    _check(molecule, str(path))
+    check_molecule(molecule, str(path))
     if has_hydrogens and three_d:
         state, entry = molecule, recognise(molecule)[0]
         notes = (*notes, f"protonation state of the file, charge {Chem.GetFormalCharge(molecule):+d}")
@@ -115,9 +110,9 @@ def _from_file(path: Path, seed: int) -> Ligand:
         ):
             notes = (*notes, f"the library models {entry.name} as {entry.smiles_ph74}")
     else:
-        state, entry, more = _choose_state(Chem.RemoveHs(molecule))
+        state, entry, more = choose_state(Chem.RemoveHs(molecule))
         notes = (*notes, *more)
-    _check_charge(state, str(path))
+    check_charge(state, str(path))
     label = entry.name if entry is not None else label or path.stem
     missing = sum(atom.GetTotalNumHs() for atom in state.GetAtoms())
     molecule = Chem.AddHs(state, addCoords=three_d)
@@ -126,7 +121,7 @@ def _from_file(path: Path, seed: int) -> Ligand:
     if not three_d:
         embed(molecule, label, seed)
         notes = (*notes, "the file has no 3-D coordinates; a conformer was made")
-    return _record(molecule, label, entry, pose_given=three_d, notes=notes)
+    return make_record(molecule, label, entry, pose_given=three_d, notes=notes)
 
 
 def _read_file(path: Path) -> Chem.Mol:
@@ -187,88 +182,5 @@ def _strip_salt(molecule: Chem.Mol, where: str) -> tuple[Chem.Mol, tuple[str, ..
     return parts[0], (f"salt or solvent removed: {removed}",)
 
 
-def _check(molecule: Chem.Mol, where: str) -> None:
-    heavy = molecule.GetNumHeavyAtoms()
-    metals = {"Mg"} if len(Chem.GetMolFrags(molecule)) > 1 else set()
-    foreign = sorted({atom.GetSymbol() for atom in molecule.GetAtoms()} - _ELEMENTS - metals)
-    if foreign:
-        raise LigandError(f"{where}: {', '.join(foreign)} has no parameters; supported: {', '.join(sorted(_ELEMENTS))}")
-    if not _MIN_HEAVY <= heavy <= _MAX_HEAVY:
-        raise LigandError(f"{where}: {heavy} heavy atoms; a ligand has {_MIN_HEAVY} to {_MAX_HEAVY}")
-    radicals = [atom.GetIdx() + 1 for atom in molecule.GetAtoms() if atom.GetNumRadicalElectrons()]
-    if radicals:
-        raise LigandError(f"{where}: radical at atom {radicals[0]}; hydrogens are missing there or the charge is wrong")
-    check_stereo(molecule, where)
-
-
-def _check_charge(molecule: Chem.Mol, where: str) -> None:
-    charge = Chem.GetFormalCharge(molecule)
-    if abs(charge) > _MAX_CHARGE:
-        raise LigandError(f"{where}: net charge {charge:+d} is beyond {_MAX_CHARGE}")
-
-
-# --------------------------------------------------------------------------- protonation state and record
-
-
-def _choose_state(molecule: Chem.Mol) -> tuple[Chem.Mol, LigandEntry | None, tuple[str, ...]]:
-    """Return the molecule in the state to model, its library entry, and why."""
-    entry, same_tautomer = recognise(molecule)
-    if is_charged(molecule):
-        return molecule, entry, (f"protonation state as written, charge {Chem.GetFormalCharge(molecule):+d}",)
-    if entry is not None and same_tautomer:
-        return _library_state(molecule, entry), entry, (f"recognised as {entry.name}: library protonation state",)
-    state, notes = protonate(molecule)
-    return state, entry, notes
-
-
-def _library_state(molecule: Chem.Mol, entry: LigandEntry) -> Chem.Mol:
-    """Return the molecule, its atoms in their order, with the formal charges of the library's state."""
-    charged = Chem.RemoveHs(Chem.MolFromSmiles(entry.smiles_ph74))
-    match = molecule.GetSubstructMatch(uncharged(charged), useChirality=True)
-    result = Chem.RWMol(molecule)
-    for source, target in zip(charged.GetAtoms(), match, strict=True):
-        atom = result.GetAtomWithIdx(target)
-        if atom.GetFormalCharge() != source.GetFormalCharge():
-            atom.SetFormalCharge(source.GetFormalCharge())
-            atom.SetNumExplicitHs(source.GetNumExplicitHs())
-            atom.SetNoImplicit(source.GetNoImplicit())
-    Chem.SanitizeMol(result)
-    return result.GetMol()
-
-
-def _own_name(molecule: Chem.Mol) -> str:
-    """Return the formula and the start of the InChIKey: short, safe in file names, different for isomers."""
-    formula: str = rdMolDescriptors.CalcMolFormula(uncharged(molecule))
-    return f"{formula}-{inchi_key(molecule)[:6]}"
-
-
 def _short(text: str) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _record(
-    molecule: Chem.Mol, name: str, entry: LigandEntry | None, *, pose_given: bool, notes: tuple[str, ...]
-) -> Ligand:
-    """Return the record of a molecule with all hydrogens and one conformer."""
-    molecule = Chem.Mol(molecule)
-    if any(atom.GetIsotope() for atom in molecule.GetAtoms()):
-        notes = (*notes, "isotope labels dropped")
-        for atom in molecule.GetAtoms():
-            atom.SetIsotope(0)
-    for atom in molecule.GetAtoms():
-        atom.SetAtomMapNum(0)
-    molecule.SetProp("_Name", name)
-    with BlockLogs():
-        block = Chem.MolToMolBlock(molecule, forceV3000=False)
-        smiles = Chem.MolToSmiles(Chem.RemoveHs(molecule))
-    return Ligand(
-        name=name,
-        smiles=smiles,
-        mol_block=block,
-        elements=np.array([atom.GetSymbol() for atom in molecule.GetAtoms()]),
-        formal_charges=np.array([atom.GetFormalCharge() for atom in molecule.GetAtoms()]),
-        coordinates=positions(molecule),
-        pose_given=pose_given,
-        entry=entry,
-        notes=notes,
-    )
