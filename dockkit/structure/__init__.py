@@ -3,14 +3,16 @@
 from dockkit.core.model import HetGroup
 from dockkit.structure.library import catalogue, find_entry
 from dockkit.structure.prepare import prepare_receptor
-from dockkit.structure.reading import RawStructure, extract_het, read_structure
+from dockkit.structure.reading import ChainSummary, RawStructure, extract_het, list_chains, read_structure
 
 __all__ = [
+    "ChainSummary",
     "HetGroup",
     "RawStructure",
     "catalogue",
     "extract_het",
     "find_entry",
+    "list_chains",
     "prepare_receptor",
     "read_structure",
 ]

@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import gemmi
 import numpy as np
 
 from dockkit.core.errors import StructureError
-from dockkit.core.model import FloatArray, HetGroup, IntArray, StrArray, frozen_array
-from dockkit.core.residues import one_letter, parent_name
+from dockkit.core.model import Change, FloatArray, HetGroup, IntArray, Link, StrArray, frozen_array
+from dockkit.core.residues import one_letter
+from dockkit.structure.chains import (
+    PEPTIDE_BOND_LIMIT,
+    ResidueAtoms,
+    choose_chain,
+    gather_chains,
+    joined,
+    read_chain,
+)
+from dockkit.structure.parsing import ParsedFile, header, parse_file
+from dockkit.structure.surroundings import Neighbour, Partner, find_partners, read_groups, read_links, read_unit
 
-MAX_FILE_BYTES: Final = 400_000_000
-WATERS: Final = frozenset({"HOH", "WAT", "DOD", "H2O", "SOL", "TIP3", "TIP"})
-PEPTIDE_BOND_LIMIT: Final = 2.5
-"""A C-N distance beyond this is a break, Angstrom."""
+__all__ = [
+    "PEPTIDE_BOND_LIMIT",
+    "ChainSummary",
+    "Link",
+    "Neighbour",
+    "Partner",
+    "RawStructure",
+    "extract_het",
+    "list_chains",
+    "read_structure",
+    "sentences",
+]
 
-MIN_CHAIN_RESIDUES: Final = 30
-"""A chain this long is taken for a protein rather than a peptide when none is asked for."""
+LOW_CONFIDENCE: Final = 50.0
+"""A predicted residue whose pLDDT is below this is very unsure (the AlphaFold database's own lowest class)."""
+
+GROUP_REACH: Final = 5.0
+"""A group this close to a chain is listed with it, Angstrom."""
+
+MAX_LABELS: Final = 12
+"""A note names this many residues; the Changes name all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +55,7 @@ class RawStructure:
     source : str
         File name without folder.
     chain : str
-        Author chain chosen.
+        Author chain chosen; '' where chains have no name.
     atom_names, elements : (n_atoms,) str
     atom_residue : (n_atoms,) int
         Index of each atom's residue.
@@ -44,10 +66,26 @@ class RawStructure:
     author_numbers : (n_residues,) int
     hetero : tuple of HetGroup
         Of every chain, nearest first.
-    n_waters : int
-        Waters left out.
-    notes : tuple of str
+    waters : tuple of HetGroup
+        Of every chain, nearest first; one oxygen each.
+    changes : tuple of Change
         Choices made while reading.
+    occupancies, b_factors : (n_atoms,) float
+        As deposited; a predicted model has its confidence (pLDDT, 0-100) in place of B.
+    seqres : tuple of str
+        Three-letter names of the chain's whole sequence as crystallised; empty where the file does not give it.
+    links : tuple of Link
+        Bonds between residues that the file states and that touch the chain.
+    unit : tuple of str
+        Chains of the biological unit that holds the chosen one; empty where the file gives none.
+    neighbours : tuple of Neighbour
+        Atoms of the other chains (those of the biological unit included) near the chosen one.
+    pdb_id, title, method : str
+        From the header, empty where it has none; ``pdb_id`` in capitals, ``method`` as ``X-RAY DIFFRACTION``.
+    resolution : float
+        Angstrom; nan where unknown.
+    is_model : bool
+        A predicted structure such as AlphaFold's, not an observation.
     """
 
     source: str
@@ -60,13 +98,35 @@ class RawStructure:
     insertion_codes: StrArray
     author_numbers: IntArray
     hetero: tuple[HetGroup, ...]
-    n_waters: int
-    notes: tuple[str, ...]
+    waters: tuple[HetGroup, ...]
+    changes: tuple[Change, ...]
+    occupancies: FloatArray
+    b_factors: FloatArray
+    seqres: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    unit: tuple[str, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    pdb_id: str = ""
+    title: str = ""
+    method: str = ""
+    resolution: float = float("nan")
+    is_model: bool = False
 
     @property
     def n_residues(self) -> int:
         """Number of residues."""
         return len(self.residue_names)
+
+    @property
+    def n_waters(self) -> int:
+        """Number of waters."""
+        return len(self.waters)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The changes in words, one sentence per kind; then the number of waters."""
+        waters = (f"{self.n_waters} waters in the file",) if self.waters else ()
+        return sentences(self.changes) + waters
 
     @property
     def chain_ids(self) -> StrArray:
@@ -83,206 +143,160 @@ class RawStructure:
             ends[name][self.atom_residue[rows]] = self.coordinates[rows]
         with np.errstate(invalid="ignore"):
             gaps = np.linalg.norm(ends["N"][1:] - ends["C"][:-1], axis=1)
-        joined = gaps <= PEPTIDE_BOND_LIMIT
-        return np.concatenate([[0], np.cumsum(~joined)]).astype(np.int64)
+        bonded = gaps <= PEPTIDE_BOND_LIMIT
+        return np.concatenate([[0], np.cumsum(~bonded)]).astype(np.int64)
 
     @property
     def sequence(self) -> str:
         """One-letter codes of the residues present; modified residues give their parent."""
         return "".join(one_letter(str(name)) for name in self.residue_names)
 
+    def partners(self, coordinates: FloatArray, within: float = GROUP_REACH) -> tuple[Partner, ...]:
+        """Return the other chains that touch a group, nearest first.
 
-def _file_text(path: Path) -> str:
-    if not path.exists():
-        raise StructureError(f"{path}: no such structure file; check the path")
-    if not path.is_file():
-        raise StructureError(f"{path}: not a file; give a PDB or mmCIF file (plain or .gz)")
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise StructureError(f"{path}: larger than {MAX_FILE_BYTES // 1_000_000} MB; cut out the chain you need")
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            with gzip.open(path) as stream:
-                data = stream.read(MAX_FILE_BYTES + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise StructureError(f"{path}: the gzip file is damaged or cut short ({error}); fetch it again") from error
-    except OSError as error:
-        raise StructureError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise StructureError(
-            f"{path}: larger than {MAX_FILE_BYTES // 1_000_000} MB unpacked; cut out the chain you need"
-        )
-    if not data.strip():
-        raise StructureError(f"{path}: the file is empty")
-    if b"\x00" in data:
-        raise StructureError(f"{path}: binary data, not a PDB or mmCIF text file")
-    return data.decode("utf-8", errors="replace")
+        Parameters
+        ----------
+        coordinates : (n, 3) float
+            Of the group, Angstrom.
+        within : float
+            Angstrom.
+        """
+        return find_partners(self.neighbours, coordinates, within)
 
 
-def _check_pdb_lines(text: str, path: Path) -> None:
-    """Refuse coordinates that gemmi would read leniently: cut lines, NaN, text in number columns."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line[:6] not in ("ATOM  ", "HETATM"):
-            continue
-        if len(line) < 54:
-            raise StructureError(f"{path}: line {number} is cut short; the file is truncated, fetch it again")
-        for field in (line[30:38], line[38:46], line[46:54]):
-            try:
-                value = float(field)
-            except ValueError as error:
-                raise StructureError(f"{path}: line {number} has '{field}' where a coordinate belongs") from error
-            if not np.isfinite(value):
-                raise StructureError(f"{path}: line {number} has a coordinate that is not finite ({field.strip()})")
+@dataclass(frozen=True, slots=True)
+class ChainSummary:
+    """One protein chain of a file, before anything is chosen.
+
+    Parameters
+    ----------
+    name : str
+        Author chain; '' where it has none.
+    n_residues : int
+    sequence : str
+        One-letter codes of the residues present.
+    segments : (n_residues,) int
+        As in RawStructure.
+    groups : tuple of str
+        Labels of the hetero groups within ``GROUP_REACH`` of it, waters left out, nearest first.
+    """
+
+    name: str
+    n_residues: int
+    sequence: str
+    segments: IntArray
+    groups: tuple[str, ...]
 
 
-def _parse(text: str, path: Path) -> gemmi.Structure:
-    is_cif = any(line.startswith(("data_", "loop_", "_")) for line in text.splitlines()[:200])
-    try:
-        if is_cif:
-            block = gemmi.cif.read_string(text).sole_block()
-            structure = gemmi.make_structure_from_block(block)
-        else:
-            _check_pdb_lines(text, path)
-            structure = gemmi.read_pdb_string(text)
-    except (RuntimeError, ValueError, IndexError, UnicodeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StructureError(f"{path}: not a readable {'mmCIF' if is_cif else 'PDB'} file ({reason})") from error
-    if len(structure) == 0 or structure[0].count_atom_sites() == 0:
-        kind = "mmCIF" if is_cif else "PDB"
-        raise StructureError(f"{path}: no atoms found (read as {kind}); the file is truncated or not a structure")
-    return structure
+def sentences(changes: tuple[Change, ...]) -> tuple[str, ...]:
+    """Put changes into words: one sentence per kind, with at most ``MAX_LABELS`` residues for each thing done."""
+    kinds: dict[str, dict[str, list[Change]]] = {}
+    for change in changes:
+        kinds.setdefault(change.kind, {}).setdefault(change.what, []).append(change)
+    return tuple("; ".join(_clause(what, items) for what, items in parts.items()) for parts in kinds.values())
 
 
-def _is_protein(residue: gemmi.Residue) -> bool:
-    """Tell an amino acid of a chain from a free ligand that merely looks like one."""
-    names = {atom.name for atom in residue}
-    if parent_name(residue.name):
-        return "CA" in names
-    info = gemmi.find_tabulated_residue(residue.name)
-    return bool(info.is_amino_acid()) and {"N", "CA", "C"} <= names
+def _clause(what: str, items: list[Change]) -> str:
+    if not items[0].residue_name:
+        return items[0].sentence
+    reasons = {item.why for item in items}
+    common = reasons.pop() if len(reasons) == 1 else ""
+    labels = [item.label + (f" ({item.why})" if item.why and not common else "") for item in items[:MAX_LABELS]]
+    rest = f" and {len(items) - MAX_LABELS} more" if len(items) > MAX_LABELS else ""
+    return what + (f" ({common})" if common else "") + ": " + ", ".join(labels) + rest
 
 
-def _pick_altloc(atoms: list[gemmi.Atom]) -> tuple[list[gemmi.Atom], str]:
-    """Keep one conformer, by summed occupancy; return it and its letter where there was a choice."""
-    letters = sorted({atom.altloc for atom in atoms if atom.altloc != "\0"})
-    chosen = ""
-    if letters:
-        occupancy = {letter: sum(atom.occ for atom in atoms if atom.altloc == letter) for letter in letters}
-        chosen = max(letters, key=lambda letter: (round(occupancy[letter], 3), -letters.index(letter)))
-        rest = {atom.name for atom in atoms if atom.altloc in ("\0", chosen)}
-        atoms = [a for a in atoms if a.altloc in ("\0", chosen) or a.name not in rest]
-    unique: dict[str, gemmi.Atom] = {}
-    for atom in atoms:
-        unique.setdefault(atom.name, atom)
-    return list(unique.values()), chosen if len(letters) > 1 else ""
+# --------------------------------------------------------------------------- reading
 
 
-def _protein_sites(chain: gemmi.Chain) -> list[list[gemmi.Residue]]:
-    """Group residues by number: several at one number are alternative residues."""
-    sites: dict[tuple[int, str], list[gemmi.Residue]] = {}
-    for residue in chain:
-        if _is_protein(residue):
-            sites.setdefault((residue.seqid.num or 0, residue.seqid.icode), []).append(residue)
-    return list(sites.values())
-
-
-def _choose_chain(model: gemmi.Model, wanted: str, path: Path) -> tuple[gemmi.Chain, str]:
-    lengths: dict[str, int] = {}
-    for chain in model:
-        lengths[chain.name] = lengths.get(chain.name, 0) + len(_protein_sites(chain))
-    proteins = {name: n for name, n in lengths.items() if n}
-    if not proteins:
-        raise StructureError(f"{path}: no protein in it (chains: {', '.join(sorted(lengths)) or 'none'})")
-    listing = ", ".join(f"{name or '(blank)'} ({n} residues)" for name, n in proteins.items())
-    if wanted:
-        if wanted not in proteins:
-            raise StructureError(f"{path}: no protein chain '{wanted}'; choose one of: {listing}")
-        name = wanted
+def _seqres(structure: gemmi.Structure, residues: list[gemmi.Residue], chain: str, is_cif: bool) -> tuple[str, ...]:
+    """Return the crystallised sequence of the chain: of its SEQRES records or of its mmCIF entity."""
+    if is_cif:
+        counts: dict[str, int] = {}
+        for residue in residues:
+            counts[residue.entity_id] = counts.get(residue.entity_id, 0) + 1
+        names = {e.name: list(e.full_sequence) for e in structure.entities if e.entity_type == gemmi.EntityType.Polymer}
+        name = max((n for n in counts if names.get(n)), key=lambda n: counts[n], default="")
+        full = names.get(name, [])
     else:
-        name = next(
-            (c for c, n in proteins.items() if n >= MIN_CHAIN_RESIDUES), max(proteins, key=lambda c: proteins[c])
+        full = next((list(e.full_sequence) for e in structure.entities if e.name == chain), [])
+    return tuple(gemmi.Entity.first_mon(item) for item in full)
+
+
+def _confidence(residues: list[ResidueAtoms]) -> FloatArray | None:
+    """Return pLDDT per residue, (n,) float 0-100, where the B column looks like it: one value a residue, varied."""
+    flat = [max(r.b_factor) - min(r.b_factor) < 0.011 for r in residues]
+    values = np.array([float(np.mean(r.b_factor)) for r in residues])
+    if len(values) < 10 or not all(flat) or values.min() < 0 or values.max() > 100 or np.ptp(values) < 1e-3:
+        return None
+    scaled = values * 100 if values.max() <= 1.0 else values
+    return scaled if scaled.mean() >= LOW_CONFIDENCE / 2 else None
+
+
+def _predicted(parsed: ParsedFile, residues: list[ResidueAtoms], chain: str) -> tuple[bool, list[Change]]:
+    """Tell predicted models, and which of their residues are very unsure."""
+    structure = parsed.structure
+    bare = not any(
+        header(structure, key) for key in ("_exptl.method", "_struct.title", "_struct_keywords.pdbx_keywords")
+    )
+    confidence = _confidence(residues) if parsed.predicted or (bare and np.isnan(_resolution(structure))) else None
+    if not parsed.predicted and confidence is None:
+        return False, []
+    if confidence is None:
+        return True, [Change("model", "a predicted structure, not an observation", "the file says so")]
+    why = f"mean pLDDT {confidence.mean():.1f}" + (
+        "" if parsed.predicted else "; told by the B column, one value a residue"
+    )
+    changes = [Change("model", "a predicted structure, not an observation", why)]
+    for residue, value in zip(residues, confidence, strict=True):
+        if value < LOW_CONFIDENCE:
+            changes.append(residue.changed(chain, "model", "very low confidence", f"pLDDT {value:.0f}"))
+    return True, changes
+
+
+def _resolution(structure: gemmi.Structure) -> float:
+    return float(structure.resolution) if structure.resolution > 0 else float("nan")
+
+
+def _check_atoms(residues: list[ResidueAtoms], chain: str, path: Path) -> FloatArray:
+    """Return all coordinates, (n, 3) float Angstrom, once they are found usable."""
+    for residue in residues:
+        if not np.isfinite(np.array(residue.xyz)).all():
+            raise StructureError(
+                f"{path}: chain {chain} {residue.name} {residue.number} has coordinates that are not finite numbers"
+            )
+    xyz = np.array([point for residue in residues for point in residue.xyz], dtype=np.float64).reshape(-1, 3)
+    if len(xyz) < 4 or np.ptp(xyz, axis=0).max() < 1.0:
+        raise StructureError(f"{path}: chain {chain} has no usable coordinates (all atoms at one place)")
+    names = {name for residue in residues for name in residue.names}
+    if not {"N", "C"} <= names:
+        raise StructureError(f"{path}: chain {chain} has C-alpha atoms only; full coordinates are needed")
+    return xyz
+
+
+def _file_changes(parsed: ParsedFile, seqres: tuple[str, ...], n_residues: int) -> list[Change]:
+    changes = []
+    if len(parsed.structure) > 1:
+        changes.append(Change("chain", f"first of {len(parsed.structure)} models taken"))
+    if not parsed.has_end:
+        changes.append(Change("chain", "the file has no END record", "it may have been cut short"))
+    if len(seqres) > n_residues:
+        absent = len(seqres) - n_residues
+        changes.append(
+            Change("break", f"{absent} of the {len(seqres)} residues of the crystallised chain have no coordinates")
         )
-    note = "" if len(proteins) == 1 or wanted else f"chain {name} taken, the first of: {listing}"
-    merged = gemmi.Chain(name)
-    for chain in model:
-        if chain.name == name:
-            for residue in chain:
-                merged.add_residue(residue)
-    return merged, note
-
-
-def _read_chain(chain: gemmi.Chain, notes: list[str]) -> dict[str, list[Any]]:
-    table: dict[str, list[Any]] = {key: [] for key in ("atom", "element", "owner", "xyz", "name", "icode", "number")}
-    altlocs, selenium, repeats = [], [], 0
-    for site in _protein_sites(chain):
-        residue = site[0]
-        if len(site) > 1:
-            best = max(site, key=lambda r: round(sum(a.occ for a in r) / max(1, len(r)), 3))
-            residue = best
-            if all(atom.altloc == "\0" for r in site for atom in r):
-                residue, repeats = site[0], repeats + len(site) - 1
-            else:
-                altlocs.append(f"{residue.name}{residue.seqid} (of {'/'.join(r.name for r in site)})")
-        atoms, chosen = _pick_altloc([atom for atom in residue if atom.element.name not in ("H", "D")])
-        if chosen:
-            altlocs.append(f"{residue.name}{residue.seqid} {chosen}")
-        name = residue.name
-        if name == "MSE":
-            name = "MET"
-            selenium.append(str(residue.seqid))
-        index = len(table["name"])
-        for atom in atoms:
-            is_selenium = residue.name == "MSE" and atom.element.name == "Se"
-            table["atom"].append("SD" if is_selenium else atom.name)
-            table["element"].append("S" if is_selenium else atom.element.name)
-            table["owner"].append(index)
-            table["xyz"].append(atom.pos.tolist())
-        table["name"].append(name)
-        table["icode"].append(residue.seqid.icode.strip())
-        table["number"].append(residue.seqid.num)
-    if altlocs:
-        notes.append("alternate locations, highest occupancy kept: " + ", ".join(altlocs))
-    if selenium:
-        notes.append("selenomethionine read as methionine: " + ", ".join(selenium))
-    if repeats:
-        notes.append(f"{repeats} residues repeated an earlier residue number in chain {chain.name} and were left out")
-    return table
-
-
-def _read_hetero(model: gemmi.Model, protein: FloatArray) -> tuple[tuple[HetGroup, ...], int]:
-    groups, waters = [], 0
-    for chain in model:
-        for residue in chain:
-            if residue.name in WATERS:
-                waters += 1
-                continue
-            if _is_protein(residue) or parent_name(residue.name) or residue.name in ("ACE", "NME", "NMA", "NH2"):
-                continue
-            atoms, _ = _pick_altloc([atom for atom in residue if atom.element.name not in ("H", "D")])
-            if not atoms:
-                continue
-            xyz = np.array([atom.pos.tolist() for atom in atoms])
-            gap = np.sqrt(((xyz[:, None] - protein[None]) ** 2).sum(-1)).min()
-            groups.append(
-                HetGroup(
-                    residue.name, chain.name, residue.seqid.num or 0, residue.seqid.icode.strip(),
-                    frozen_array([a.name for a in atoms], str, (None,), residue.name),
-                    frozen_array([a.element.name for a in atoms], str, (None,), residue.name),
-                    frozen_array(xyz, np.float64, (None, 3), residue.name), round(float(gap), 3),
-                )
-            )  # fmt: skip
-    return tuple(sorted(groups, key=lambda g: (g.distance, g.chain, g.number))), waters
+    return changes
 
 
 def read_structure(path: str | Path, chain: str = "") -> RawStructure:
-    """Read one protein chain and the hetero groups around it.
+    """Read one protein chain and what stands around it.
 
     Parameters
     ----------
     path : str or Path
         PDB or mmCIF, plain or gzip; the content decides, not the ending.
     chain : str
-        Author chain; empty takes the first of at least 30 residues.
+        Author chain; empty takes the first of at least 30 residues, a blank one without name.
 
     Returns
     -------
@@ -292,42 +306,71 @@ def read_structure(path: str | Path, chain: str = "") -> RawStructure:
     Raises
     ------
     StructureError
-        No such file, empty, cut short, binary, no atoms, no protein, no such chain, or coordinates that are not finite.
+        No such file, empty, cut short, binary, no atoms, no protein, no such chain, or coordinates that cannot be.
     """
     path = Path(path)
-    structure = _parse(_file_text(path), path)
-    notes: list[str] = []
-    if len(structure) > 1:
-        notes.append(f"first of {len(structure)} models taken")
-    model = structure[0]
-    selected, note = _choose_chain(model, chain, path)
-    if note:
-        notes.append(note)
-    table = _read_chain(selected, notes)
-    xyz = np.array(table["xyz"], dtype=np.float64).reshape(-1, 3)
-    if not np.isfinite(xyz).all():
-        owner = int(np.array(table["owner"])[~np.isfinite(xyz).all(axis=1)][0])
-        where = f"{table['name'][owner]} {table['number'][owner]}"
-        raise StructureError(f"{path}: chain {selected.name} {where} has coordinates that are not finite numbers")
-    if len(xyz) < 4 or np.ptp(xyz, axis=0).max() < 1.0:
-        raise StructureError(f"{path}: chain {selected.name} has no usable coordinates (all atoms at one place)")
-    if not np.isin(["N", "C"], np.array(table["atom"])).all():
-        raise StructureError(f"{path}: chain {selected.name} has C-alpha atoms only; full coordinates are needed")
-    hetero, waters = _read_hetero(model, xyz)
-    if waters:
-        notes.append(f"{waters} waters left out")
-    n = len(table["name"])
+    parsed = parse_file(path)
+    structure = parsed.structure
+    chains, changes = gather_chains(structure[0])
+    labels = {r.subchain: name for name, rs in chains.items() for r in rs} if parsed.is_cif else {}
+    name, chosen = choose_chain(chains, chain, path, labels)
+    residues, made = read_chain(chains[name], name)
+    changes += chosen + made
+    xyz = _check_atoms(residues, name, path)
+    hetero, waters, noticed = read_groups(chains, name, residues, xyz, parsed.lacks_elements)
+    unit, neighbours, unit_changes = read_unit(structure, chains, name, xyz)
+    is_model, model_changes = _predicted(parsed, residues, name)
+    seqres = _seqres(structure, chains[name], name, parsed.is_cif)
+    changes = _file_changes(parsed, seqres, len(residues)) + changes + unit_changes + noticed + model_changes
+    owner = [i for i, residue in enumerate(residues) for _ in residue.names]
+    n, atoms = len(residues), len(owner)
+
+    def flat(key: str, kind: type) -> np.ndarray:  # type: ignore[type-arg]
+        return frozen_array([v for residue in residues for v in getattr(residue, key)], kind, (atoms,), key)
+
     return RawStructure(
-        source=path.name, chain=selected.name,
-        atom_names=frozen_array(table["atom"], str, (None,), "atom names"),
-        elements=frozen_array(table["element"], str, (None,), "elements"),
-        atom_residue=frozen_array(table["owner"], np.int64, (None,), "atom residues"),
+        source=path.name, chain=name, atom_names=flat("names", str), elements=flat("elements", str),
+        atom_residue=frozen_array(owner, np.int64, (None,), "atom residues"),
         coordinates=frozen_array(xyz, np.float64, (None, 3), "coordinates"),
-        residue_names=frozen_array(table["name"], str, (n,), "residue names"),
-        insertion_codes=frozen_array(table["icode"], str, (n,), "insertion codes"),
-        author_numbers=frozen_array(table["number"], np.int64, (n,), "author numbers"),
-        hetero=hetero, n_waters=waters, notes=tuple(notes),
+        residue_names=frozen_array([r.name for r in residues], str, (n,), "residue names"),
+        insertion_codes=frozen_array([r.icode for r in residues], str, (n,), "insertion codes"),
+        author_numbers=frozen_array([r.number for r in residues], np.int64, (n,), "author numbers"),
+        hetero=hetero, waters=waters, changes=tuple(changes), occupancies=flat("occupancy", np.float64),
+        b_factors=flat("b_factor", np.float64), seqres=seqres, links=read_links(structure, name), unit=unit,
+        neighbours=neighbours, pdb_id=header(structure, "_entry.id").upper(), title=header(structure, "_struct.title"),
+        method=header(structure, "_exptl.method").upper(), resolution=_resolution(structure), is_model=is_model,
     )  # fmt: skip
+
+
+def list_chains(path: str | Path) -> tuple[ChainSummary, ...]:
+    """Return every protein chain of a file, in its order, so that one can be chosen by what it is.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    StructureError
+        As ``read_structure``.
+    """
+    path = Path(path)
+    parsed = parse_file(path)
+    chains, _ = gather_chains(parsed.structure[0])
+    summaries = []
+    for name, members in chains.items():
+        residues, _ = read_chain(members, name)
+        xyz = np.array([point for residue in residues for point in residue.xyz], dtype=np.float64).reshape(-1, 3)
+        if not len(xyz) or not np.isfinite(xyz).all():
+            continue
+        groups, _, _ = read_groups(chains, name, residues, xyz, parsed.lacks_elements)
+        segments = np.concatenate([[0], np.cumsum(~np.array(joined(residues), dtype=bool))]).astype(np.int64)
+        near = tuple(group.label for group in groups if group.distance <= GROUP_REACH)
+        sequence = "".join(one_letter(residue.name) for residue in residues)
+        summaries.append(ChainSummary(name, len(residues), sequence, segments, near))
+    if not summaries:
+        raise StructureError(f"{path}: no protein in it (chains: {', '.join(sorted(chains)) or 'none'})")
+    return tuple(summaries)
 
 
 def extract_het(raw: RawStructure, code: str) -> HetGroup:

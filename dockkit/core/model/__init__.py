@@ -33,7 +33,7 @@ from dockkit.core.model.ligands import (
     Pose,
 )
 from dockkit.core.model.mutations import SideChainModel, Substitution, Variant
-from dockkit.core.model.preparation import Change, ChangeKind, HetGroup
+from dockkit.core.model.preparation import Change, ChangeKind, HetGroup, Link
 from dockkit.core.model.proteins import (
     Conformation,
     Kinase,
@@ -66,6 +66,7 @@ __all__ = [
     "Ligand",
     "LigandEntry",
     "LigandParameters",
+    "Link",
     "Numbering",
     "Pose",
     "Receptor",

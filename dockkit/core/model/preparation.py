@@ -109,3 +109,39 @@ class HetGroup:
     def label(self) -> str:
         """Such as ``STI A:201``."""
         return f"{self.name} {self.chain}:{self.number}{self.insertion_code}"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A bond that the file states between two residues (LINK of a PDB file, ``_struct_conn`` of mmCIF).
+
+    Parameters
+    ----------
+    kind : {"covalent", "metal", "disulfide", "unknown"}
+    residue_name, chain, insertion_code, atom_name : str
+        The end in the chosen chain (the first where both are).
+    number : int
+        Its author number.
+    partner_name, partner_chain, partner_insertion_code, partner_atom : str
+    partner_number : int
+        The other end.
+    """
+
+    kind: Literal["covalent", "metal", "disulfide", "unknown"]
+    residue_name: str
+    chain: str
+    number: int
+    insertion_code: str
+    atom_name: str
+    partner_name: str
+    partner_chain: str
+    partner_number: int
+    partner_insertion_code: str
+    partner_atom: str
+
+    @property
+    def label(self) -> str:
+        """Such as ``CYS A:797 SG - 1E8 A:1001 C16``."""
+        here = f"{self.residue_name} {self.chain}:{self.number}{self.insertion_code} {self.atom_name}"
+        there = f"{self.partner_name} {self.partner_chain}:{self.partner_number}{self.partner_insertion_code}"
+        return f"{here} - {there} {self.partner_atom}"
