@@ -1,6 +1,10 @@
 """Amino-acid facts: names, ideal geometry with hydrogens, chi angles and side-chain rotamers.
 
-Geometry: ``data/residues.json``, made by ``data/make_residues.py`` (RDKit, then the amber14 minimum).
+``templates`` holds the twenty amino acids, which alone a mutation may ask for; ``residue_templates`` adds what else a
+receptor may hold: phosphorylated amino acids, water and metal ions.
+
+Geometry: ``data/residues.json``, made by ``data/make_residues.py`` (RDKit, then the amber14 minimum), and
+``data/modified.json``, made by ``data/make_modified.py`` (the same with phosaa14SB).
 Rotamers: ``data/rotamers.json``, the penultimate rotamer library (Lovell, Word, Richardson & Richardson,
 Proteins 2000, 40, 389-408).
 """
@@ -14,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dockkit.core.errors import StoreError
 from dockkit.core.model import FloatArray, StrArray, frozen_array
@@ -34,6 +39,26 @@ PARENTS: Final = {
     "GLH": "GLU", "PHD": "ASP", "BFD": "ASP", "TYS": "TYR", "PCA": "GLU",
 }  # fmt: skip
 """Modified residues, and force-field names of protonation states, to the amino acid they derive from."""
+
+
+PHOSPHORYLATED: Final = frozenset({"SEP", "TPO", "PTR"})
+"""Phosphorylated Ser, Thr and Tyr, kept as dianions."""
+
+PHOSPHATE: Final = ("P", "O1P", "O2P", "O3P")
+"""Atoms that a phosphorylated residue has beyond its parent."""
+
+WATER: Final = "HOH"
+"""Residue name of water, atoms O, H1, H2."""
+
+METALS: Final = {"MG": 2, "MN": 2, "ZN": 2, "CA": 2, "NA": 1, "K": 1}
+"""Metal ions that a receptor may hold, by residue name (the atom's name too): charge in e."""
+
+IONS: Final = {**METALS, "CL": -1}
+"""All ions that a receptor may hold: charge in e."""
+
+WATER_BOND: Final = 0.9572
+WATER_ANGLE: Final = 104.52
+"""Angstrom and degrees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,25 +161,70 @@ def templates() -> dict[str, ResidueTemplate]:
     StoreError
         The installation lacks the data file.
     """
-    return {
-        name: ResidueTemplate(
-            name=name,
-            letter=item["letter"],
-            atoms=frozen_array(item["atoms"], str, (None,), name),
-            elements=frozen_array(item["elements"], str, (None,), name),
-            coordinates=frozen_array(item["coordinates"], np.float64, (None, 3), name),
-            bonds=tuple((a, b) for a, b in item["bonds"]),
-            chis=tuple(Chi(tuple(chi["atoms"]), tuple(chi["moves"])) for chi in item["chis"]),
-            optional=frozenset(item["optional"]),
-            alternates=tuple(frozen_array(xyz, np.float64, (None, 3), name) for xyz in item["alternates"]),
-        )
-        for name, item in _read("residues.json").items()
-    }
+    return {name: _template(name, item) for name, item in _read("residues.json").items()}
+
+
+def _template(name: str, item: dict[str, Any]) -> ResidueTemplate:
+    return ResidueTemplate(
+        name=name,
+        letter=item["letter"],
+        atoms=frozen_array(item["atoms"], str, (None,), name),
+        elements=frozen_array(item["elements"], str, (None,), name),
+        coordinates=frozen_array(item["coordinates"], np.float64, (None, 3), name),
+        bonds=tuple((a, b) for a, b in item["bonds"]),
+        chis=tuple(Chi(tuple(chi["atoms"]), tuple(chi["moves"])) for chi in item["chis"]),
+        optional=frozenset(item["optional"]),
+        alternates=tuple(frozen_array(xyz, np.float64, (None, 3), name) for xyz in item["alternates"]),
+    )
+
+
+def _small(name: str, atoms: list[str], elements: list[str], coordinates: list[list[float]]) -> ResidueTemplate:
+    bonds = [[atoms[0], other] for other in atoms[1:]]
+    return _template(
+        name,
+        {"letter": "X", "atoms": atoms, "elements": elements, "coordinates": coordinates, "bonds": bonds, "chis": [],
+         "optional": [], "alternates": []},
+    )  # fmt: skip
+
+
+@cache
+def residue_templates() -> dict[str, ResidueTemplate]:
+    """Return every residue that a receptor may hold, caps aside, by name: the twenty, SEP, TPO, PTR, HOH, ions.
+
+    Water is TIP3P's (0.9572 A, 104.52 degrees; Jorgensen et al., J. Chem. Phys. 1983, 79, 926). Water and ions have
+    the letter X.
+
+    Raises
+    ------
+    StoreError
+        The installation lacks a data file.
+    """
+    modified = {name: _template(name, item) for name, item in _read("modified.json").items()}
+    half = np.radians(WATER_ANGLE / 2)
+    x, y = WATER_BOND * float(np.sin(half)), WATER_BOND * float(np.cos(half))
+    water = _small(WATER, ["O", "H1", "H2"], ["O", "H", "H"], [[0.0, 0.0, 0.0], [x, y, 0.0], [-x, y, 0.0]])
+    ions = {name: _small(name, [name], [name.capitalize()], [[0.0, 0.0, 0.0]]) for name in IONS}
+    return {**templates(), **modified, WATER: water, **ions}
+
+
+def is_polymer(names: StrArray) -> NDArray[np.bool_]:
+    """Tell which residues belong to the chain, caps included, rather than being water or an ion.
+
+    Parameters
+    ----------
+    names : (n,) str
+        Residue names.
+
+    Returns
+    -------
+    (n,) bool
+    """
+    return np.asarray(~np.isin(names, [WATER, *IONS]))
 
 
 @cache
 def rotamers(name: str) -> RotamerSet:
-    """Return the rotamers of an amino acid; one row without chi angles for Ala and Gly.
+    """Return the rotamers of an amino acid or a phosphorylated one; one row without chi angles for Ala and Gly.
 
     Parameters
     ----------
@@ -166,7 +236,12 @@ def rotamers(name: str) -> RotamerSet:
     StoreError
         The installation lacks the data file.
     """
-    rows = _read("rotamers.json")["rotamers"].get(name, [["", 1, [], []]])
+    modified = _read("modified.json")
+    rows = (
+        modified[name]["rotamers"]
+        if name in modified
+        else _read("rotamers.json")["rotamers"].get(name, [["", 1, [], []]])
+    )
     n_chi = len(rows[0][2])
     counts = np.array([row[1] for row in rows], dtype=np.float64)
     return RotamerSet(
