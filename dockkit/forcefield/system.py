@@ -1,147 +1,39 @@
 """Assemble a complex from flat parameter arrays and make OpenMM systems of it or of a part of it.
 
-The protein is Amber ff14SB (Maier et al., J. Chem. Theory Comput. 2015, 11, 3696). Its parameters are read once
-from OpenMM into the same flat arrays as a ligand's, so that any subset of atoms, any charge scaling and any
-choice of frozen atoms is an array operation.
+The receptor's parameters (``forcefield/protein.py``) stand in the same flat arrays as a ligand's, so that any subset of
+atoms, any charge scaling and any choice of frozen atoms is an array operation.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 
 import numpy as np
 import openmm
 from numpy.typing import NDArray
-from openmm import app
 from scipy.spatial import cKDTree
 
 from dockkit.core.errors import ForceFieldError
 from dockkit.core.model import Assembly, FloatArray, IntArray, Ligand, LigandParameters, Receptor, Region
+from dockkit.core.residues import WATER, is_polymer
 from dockkit.core.units import ANGSTROM_PER_NM, KCAL_PER_KJ
+from dockkit.forcefield.protein import born_parameters, receptor_parameters, receptor_topology
 
-PROTEIN_FORCE_FIELD = "amber14/protein.ff14SB.xml"
+__all__ = [
+    "assemble",
+    "born_parameters",
+    "combine",
+    "make_region",
+    "receptor_parameters",
+    "receptor_topology",
+    "region_system",
+    "select_residues",
+    "subset_receptor",
+]
+
 HYDROGEN_MASS = 3.0
 """Dalton; repartitioned hydrogen mass (Hopkins et al., J. Chem. Theory Comput. 2015, 11, 1864)."""
-
-_MBONDI2 = {"H": 1.2, "C": 1.7, "N": 1.55, "O": 1.5, "F": 1.5, "Si": 2.1, "P": 1.85, "S": 1.8, "Cl": 1.7, "Br": 1.85}
-_MBONDI2_DEFAULT = 1.5
-_MBONDI2_H_ON_N = 1.3
-_MAGNESIUM_RADIUS = 1.18
-_HCT_SCALE = {"H": 0.85, "C": 0.72, "N": 0.79, "O": 0.85, "F": 0.88, "P": 0.86, "S": 0.96}
-_HCT_SCALE_DEFAULT = 0.8
-
-
-@functools.cache
-def _protein_force_field() -> app.ForceField:
-    return app.ForceField(PROTEIN_FORCE_FIELD)
-
-
-def receptor_topology(receptor: Receptor) -> app.Topology:
-    """Return the OpenMM topology of a receptor.
-
-    Parameters
-    ----------
-    receptor : Receptor
-        Every hydrogen present, breaks capped.
-
-    Returns
-    -------
-    openmm.app.Topology
-        One OpenMM chain per peptide segment, standard bonds and disulfides, atoms in the record's order.
-    """
-    topology = app.Topology()
-    chain = None
-    previous: tuple[str, int] | None = None
-    start = np.searchsorted(receptor.atom_residue, np.arange(receptor.n_residues + 1))
-    atoms: list[app.topology.Atom] = []
-    for index in range(receptor.n_residues):
-        here = (str(receptor.chain_ids[index]), int(receptor.segments[index]))
-        if here != previous:
-            chain = topology.addChain(here[0])
-            previous = here
-        residue = topology.addResidue(
-            str(receptor.residue_names[index]),
-            chain,
-            str(receptor.author_numbers[index]),
-            str(receptor.insertion_codes[index]),
-        )
-        for atom in range(start[index], start[index + 1]):
-            element = app.Element.getBySymbol(str(receptor.elements[atom]))
-            atoms.append(topology.addAtom(str(receptor.atom_names[atom]), element, residue))
-    topology.createStandardBonds()
-    names = receptor.atom_names
-    for first, second in receptor.disulfides:
-        pair = [next(atoms[i] for i in range(start[r], start[r + 1]) if names[i] == "SG") for r in (first, second)]
-        topology.addBond(*pair)
-    return topology
-
-
-def _parameters_of(system: openmm.System, name: str) -> LigandParameters:
-    nm, kcal = ANGSTROM_PER_NM, KCAL_PER_KJ
-    root = ElementTree.fromstring(openmm.XmlSerializer.serialize(system))
-    forces = {str(force.get("type")): force for force in root.iterfind("Forces/Force")}
-    known = {"HarmonicBondForce", "HarmonicAngleForce", "PeriodicTorsionForce", "NonbondedForce"}
-    if set(forces) - known:
-        raise ForceFieldError(f"{name}: unexpected force {sorted(set(forces) - known)} in {PROTEIN_FORCE_FIELD}")
-
-    def table(node: ElementTree.Element, path: str, columns: str) -> FloatArray:
-        keys = columns.split()
-        rows = [[float(str(item.get(key))) for key in keys] for item in node.iterfind(path)]
-        return np.array(rows, dtype=np.float64).reshape(-1, len(keys))
-
-    bonds = table(forces["HarmonicBondForce"], "Bonds/Bond", "p1 p2 d k")
-    angles = table(forces["HarmonicAngleForce"], "Angles/Angle", "p1 p2 p3 a k")
-    torsions = table(forces["PeriodicTorsionForce"], "Torsions/Torsion", "p1 p2 p3 p4 periodicity phase k")
-    particles = table(forces["NonbondedForce"], "Particles/Particle", "q sig eps")
-    exceptions = table(forces["NonbondedForce"], "Exceptions/Exception", "p1 p2 q sig eps")
-    return LigandParameters(
-        name=name,
-        smiles="",
-        method=PROTEIN_FORCE_FIELD,
-        masses=table(root, "Particles/Particle", "mass")[:, 0],
-        charges=particles[:, 0],
-        sigma=particles[:, 1] * nm,
-        epsilon=particles[:, 2] * kcal,
-        bond_atoms=bonds[:, :2].astype(np.int64),
-        bond_parameters=bonds[:, 2:] * [nm, kcal / nm**2],
-        angle_atoms=angles[:, :3].astype(np.int64),
-        angle_parameters=angles[:, 3:] * [1.0, kcal],
-        torsion_atoms=torsions[:, :4].astype(np.int64),
-        torsion_parameters=torsions[:, 4:] * [1.0, 1.0, kcal],
-        exception_atoms=exceptions[:, :2].astype(np.int64),
-        exception_parameters=exceptions[:, 2:] * [1.0, nm, kcal],
-    )
-
-
-def receptor_parameters(receptor: Receptor) -> LigandParameters:
-    """Return the Amber ff14SB parameters of a receptor as flat arrays.
-
-    Parameters
-    ----------
-    receptor : Receptor
-        Prepared receptor.
-
-    Returns
-    -------
-    LigandParameters
-        In the receptor's atom order.
-
-    Raises
-    ------
-    ForceFieldError
-        A residue matches no template; the message names it.
-    """
-    topology = receptor_topology(receptor)
-    try:
-        system = _protein_force_field().createSystem(
-            topology, nonbondedMethod=app.NoCutoff, constraints=None, rigidWater=False, removeCMMotion=False
-        )
-    except ValueError as error:
-        raise ForceFieldError(f"{receptor.name}: {error}") from error
-    return _parameters_of(system, receptor.name)
 
 
 def combine(first: LigandParameters, second: LigandParameters) -> LigandParameters:
@@ -172,34 +64,6 @@ def combine(first: LigandParameters, second: LigandParameters) -> LigandParamete
         method=f"{first.method}; {second.method}",
         **joined,
     )
-
-
-def born_parameters(elements: Iterable[str], bond_atoms: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return modified Bondi radii (mbondi2) and HCT screening factors.
-
-    Parameters
-    ----------
-    elements : iterable of str
-        Element symbols, n atoms.
-    bond_atoms : (n_bonds, 2) int
-        A hydrogen bonded to nitrogen gets 1.3 A.
-
-    Returns
-    -------
-    radii : (n,) float
-        Angstrom. Onufriev, Bashford, Case, Proteins 2004, 55, 383. Mg2+ takes its Pauling-like 1.18 A.
-    scales : (n,) float
-        Hawkins, Cramer, Truhlar, J. Phys. Chem. 1996, 100, 19824.
-    """
-    symbols = [str(element) for element in elements]
-    radii = np.array([_MBONDI2.get(symbol, _MBONDI2_DEFAULT) for symbol in symbols])
-    scales = np.array([_HCT_SCALE.get(symbol, _HCT_SCALE_DEFAULT) for symbol in symbols])
-    for i, j in bond_atoms:
-        for atom, other in ((i, j), (j, i)):
-            if symbols[atom] == "H" and symbols[other] == "N":
-                radii[atom] = _MBONDI2_H_ON_N
-    radii[[symbol == "Mg" for symbol in symbols]] = _MAGNESIUM_RADIUS
-    return radii, scales
 
 
 def assemble(receptor: Receptor, ligand: Ligand, parameters: LigandParameters) -> Assembly:
@@ -364,9 +228,9 @@ def region_system(
     cutoff : float
         Non-bonded cut-off, Angstrom; the Coulomb term is shifted to zero there.
     backbone_restraint : float
-        Harmonic constant on mobile N, CA, C, O atoms, kcal/mol/A^2 (energy k r^2).
+        Harmonic constant on mobile main-chain heavy atoms, water oxygens and ions, kcal/mol/A^2 (energy k r^2).
     for_dynamics : bool
-        Repartition hydrogen masses and constrain bonds to hydrogen.
+        Constrain bonds to hydrogen, keep waters rigid, and repartition hydrogen masses save those of water.
 
     Returns
     -------
@@ -387,15 +251,21 @@ def region_system(
 
     bonds = openmm.HarmonicBondForce()
     rows, local = _kept_rows(p.bond_atoms, index, mobile)
+    lengths: dict[int, float] = {}
     for (i, j), (length, k) in zip(local.tolist(), p.bond_parameters[rows].tolist(), strict=True):
         if for_dynamics and (hydrogen[i] or hydrogen[j]) and mobile[i] and mobile[j]:
             system.addConstraint(i, j, length * nm)
+            lengths[i if hydrogen[i] else j] = length * nm
         else:
             bonds.addBond(i, j, length * nm, k * kj / nm**2)
     angles = openmm.HarmonicAngleForce()
     rows, local = _kept_rows(p.angle_atoms, index, mobile)
-    for atoms, (theta, k) in zip(local.tolist(), p.angle_parameters[rows].tolist(), strict=True):
-        angles.addAngle(*atoms, theta, k * kj)
+    water = _is_water(assembly)[region.atoms]
+    for (i, j, k_), (theta, k) in zip(local.tolist(), p.angle_parameters[rows].tolist(), strict=True):
+        if for_dynamics and water[j] and mobile[j]:
+            system.addConstraint(i, k_, _third_side(lengths[i], lengths[k_], theta))
+        else:
+            angles.addAngle(i, j, k_, theta, k * kj)
     torsions = openmm.PeriodicTorsionForce()
     rows, local = _kept_rows(p.torsion_atoms, index, mobile)
     for atoms, (n, phase, k) in zip(local.tolist(), p.torsion_parameters[rows].tolist(), strict=True):
@@ -418,13 +288,32 @@ def region_system(
     restraint.addGlobalParameter("k", backbone_restraint * kj / nm**2)
     for name in ("x0", "y0", "z0"):
         restraint.addPerParticleParameter(name)
-    names = np.concatenate([assembly.receptor.atom_names, np.full(len(assembly.ligand_elements), "")])
-    backbone = np.isin(names[region.atoms], ("N", "CA", "C", "O")) & mobile
-    for i in np.flatnonzero(backbone):
+    for i in np.flatnonzero(_is_held(assembly)[region.atoms] & mobile):
         restraint.addParticle(int(i), (coordinates[region.atoms[i]] * nm).tolist())
     for force in (bonds, angles, torsions, nonbonded, restraint):
         system.addForce(force)
     return system
+
+
+def _is_water(assembly: Assembly) -> NDArray[np.bool_]:
+    """Tell which atoms of an assembly belong to waters of its receptor."""
+    receptor = assembly.receptor
+    water = (receptor.residue_names == WATER)[receptor.atom_residue]
+    return np.concatenate([water, np.zeros(len(assembly.ligand_elements), dtype=bool)])
+
+
+def _is_held(assembly: Assembly) -> NDArray[np.bool_]:
+    """Tell which atoms of an assembly are restrained: main-chain heavy atoms, water oxygens, ions."""
+    receptor = assembly.receptor
+    chain = is_polymer(receptor.residue_names)[receptor.atom_residue]
+    backbone = np.isin(receptor.atom_names, ("N", "CA", "C", "O"))
+    held = np.where(chain, backbone, receptor.elements != "H")
+    return np.concatenate([held, np.zeros(len(assembly.ligand_elements), dtype=bool)])
+
+
+def _third_side(a: float, b: float, angle: float) -> float:
+    """Return the side of a triangle opposite ``angle`` (radians)."""
+    return float(np.sqrt(a * a + b * b - 2.0 * a * b * np.cos(angle)))
 
 
 def _masses(
@@ -433,8 +322,9 @@ def _masses(
     p = assembly.parameters
     masses = p.masses[region.atoms].copy()
     if repartition:
+        water = _is_water(assembly)[region.atoms]
         for i, j in index[p.bond_atoms]:
-            if i < 0 or j < 0 or hydrogen[i] == hydrogen[j]:
+            if i < 0 or j < 0 or hydrogen[i] == hydrogen[j] or water[i]:
                 continue
             h, heavy = (i, j) if hydrogen[i] else (j, i)
             masses[heavy] -= HYDROGEN_MASS - masses[h]
