@@ -325,7 +325,7 @@ def read_structure(path: str | Path, chain: str = "") -> RawStructure:
     owner = [i for i, residue in enumerate(residues) for _ in residue.names]
     n, atoms = len(residues), len(owner)
 
-    def flat(key: str, kind: type) -> np.ndarray:  # type: ignore[type-arg]
+    def flat(key: str, kind: type) -> np.ndarray:
         return frozen_array([v for residue in residues for v in getattr(residue, key)], kind, (atoms,), key)
 
     return RawStructure(
