@@ -10,17 +10,22 @@ import numpy as np
 
 from dockkit.core.geometry import lay_template, rotate_about, unit_vector
 from dockkit.core.model import FloatArray, StrArray
-from dockkit.core.residues import ResidueTemplate
+from dockkit.core.residues import IONS, PHOSPHORYLATED, WATER, ResidueTemplate
 
-ACCEPTORS: Final = frozenset({"O", "OD1", "OD2", "OE1", "OE2"})
+ACCEPTORS: Final = frozenset({"O", "OD1", "OD2", "OE1", "OE2", "O1P", "O2P", "O3P"})
 DONORS: Final = frozenset({"N", "NZ", "NE", "NH1", "NH2", "ND2", "NE1"})
 HYDROXYLS: Final = {
     "SER": ("CB", "OG", "HG"),
     "THR": ("CB", "OG1", "HG1"),
     "CYS": ("CB", "SG", "HG"),
     "TYR": ("CZ", "OH", "HH"),
+    "ASP": ("CG", "OD2", "HD2"),
+    "GLU": ("CD", "OE2", "HE2"),
 }
-"""The bond that a hydroxyl or thiol hydrogen turns about, and the hydrogen."""
+"""The bond that a hydroxyl, thiol or carboxyl hydrogen turns about, and the hydrogen."""
+
+PLANAR: Final = frozenset({"TYR", "ASP", "GLU"})
+"""Residues whose hydroxyl hydrogen stays in the plane of the group."""
 
 HYDROGEN_BOND: Final = 3.4
 """Longest donor-acceptor distance counted, Angstrom."""
@@ -91,8 +96,12 @@ def polarity(residue: str, atom: str, absent: frozenset[str] = frozenset()) -> f
     absent : frozenset of str
         Hydrogens the protonation state lacks.
     """
+    if residue in IONS:
+        return 0.5 * IONS[residue]
+    if residue == WATER:
+        return -0.7 if atom == "O" else 0.35
     if atom in ACCEPTORS:
-        return -0.7 if residue in ("ASP", "GLU") and atom != "O" else -0.5
+        return -0.7 if residue in ("ASP", "GLU", *PHOSPHORYLATED) and atom != "O" else -0.5
     if atom in ("OG", "OG1", "OH"):
         return -0.4
     if residue == "HIS" and atom in ("ND1", "NE2"):
@@ -109,7 +118,7 @@ def turn_hydroxyl(residue: str, atoms: Mapping[str, FloatArray], around: PolarCl
     Parameters
     ----------
     residue : str
-        SER, THR, TYR or CYS.
+        SER, THR, TYR, CYS, or a protonated ASP or GLU.
     atoms : mapping of str to (3,) float
         The residue's atoms, the hydrogen among them.
     around : PolarCloud
@@ -118,10 +127,10 @@ def turn_hydroxyl(residue: str, atoms: Mapping[str, FloatArray], around: PolarCl
     Returns
     -------
     (3,) float
-        The best of 24 positions 15 degrees apart (two in the ring plane for tyrosine).
+        The best of 24 positions 15 degrees apart (two in the plane for tyrosine and acids).
     """
     second, parent, hydrogen = HYDROXYLS[residue]
-    step = 180.0 if residue == "TYR" else 15.0
+    step = 180.0 if residue in PLANAR else 15.0
     scan = np.arange(0.0, 360.0, step)
     start = np.repeat(atoms[hydrogen][None, None], len(scan), axis=0)
     trial = rotate_about(start, atoms[parent], atoms[parent] - atoms[second], scan)[:, 0]

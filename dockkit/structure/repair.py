@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from dockkit.core.geometry import dihedral, place_atom, superposition, template_chis, template_rotamers, unit_vector
 from dockkit.core.model import FloatArray
-from dockkit.core.residues import ResidueTemplate, rotamers, templates
+from dockkit.core.residues import ResidueTemplate, residue_templates, rotamers
 
 CLASH_DISTANCE: Final = 3.2
 """Heavy atoms nearer than this that are not bonded count as a clash, Angstrom."""
@@ -99,7 +99,7 @@ def add_side_chain(residue: WorkResidue, cloud: FloatArray) -> None:
     cloud : (n, 3) float
         Heavy atoms of everything else.
     """
-    template = templates()[residue.name]
+    template = residue_templates()[residue.name]
     library = rotamers(residue.name)
     measured = _measured_chis(residue, template)
     chis = library.chis.copy() if template.chis else np.zeros((1, 0))
