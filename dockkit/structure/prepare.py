@@ -180,7 +180,8 @@ def prepare_receptor(
     if pairs:
         labels = [f"{residues[i].label} - {residues[j].label}" for i, j in pairs]
         notes.append("disulfide bonds: " + ", ".join(labels))
-    notes += assign_states(residues, ph, {index for pair in pairs for index in pair})
+    bridged = {index for pair in pairs for index in pair}
+    notes += [change.sentence for change in assign_states(residues, ph, bridged)]
     notes += _covalent_notes(raw)
     add_hydrogens(residues)
     return _to_receptor(residues, pairs, raw, name, kinase, modelled, notes)
