@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from dockkit.core.errors import StructureError
 from dockkit.core.model import Kinase, Receptor
-from dockkit.core.residues import parent_name, templates
+from dockkit.core.residues import PHOSPHORYLATED, residue_templates
+from dockkit.structure.phospho import name_in_chain, phosphate_change
 from dockkit.structure.protonate import add_hydrogens, assign_states
 from dockkit.structure.reading import PEPTIDE_BOND_LIMIT, RawStructure
 from dockkit.structure.repair import WorkResidue, add_oxygen, add_side_chain, cap_end, cap_start, heavy_cloud
@@ -17,27 +18,32 @@ from dockkit.structure.repair import WorkResidue, add_oxygen, add_side_chain, ca
 DISULFIDE_LIMIT: Final = 2.5
 """SG-SG distance within which two cysteines are bonded, Angstrom."""
 
-PHOSPHORYLATED: Final = frozenset({"SEP", "TPO", "PTR"})
 
-
-def _standard_residues(raw: RawStructure, uniprot: list[int], notes: list[str]) -> list[WorkResidue]:
+def _standard_residues(
+    raw: RawStructure, uniprot: list[int], notes: list[str], revert_phosphorylation: bool
+) -> list[WorkResidue]:
     residues: list[WorkResidue] = []
     starts = np.searchsorted(raw.atom_residue, np.arange(raw.n_residues + 1))
     reverted, dropped = [], []
     for index, original in enumerate(str(name) for name in raw.residue_names):
         rows = range(starts[index], starts[index + 1])
         number, icode = int(raw.author_numbers[index]), str(raw.insertion_codes[index])
-        name = parent_name(original)
+        name = name_in_chain(original, revert=revert_phosphorylation)
         atoms = {str(raw.atom_names[i]): np.array(raw.coordinates[i]) for i in rows}
         if not name or not {"N", "CA", "C"} <= set(atoms):
             dropped.append(f"{original} {number}{icode}")
             continue
         if name == "ILE" and "CD" in atoms and "CD1" not in atoms:
             atoms["CD1"] = atoms["CD"]
-        if original != name and original not in ("HID", "HIE", "HIP", "HSD", "HSE", "HSP", "CYX"):
-            state = " (phosphorylated in the crystal)" if original in PHOSPHORYLATED else ""
-            reverted.append(f"{original} {number}{icode} to {name}{state}")
-        kept = {str(a): atoms[str(a)] for a in templates()[name].heavy if a in atoms}
+        if original in PHOSPHORYLATED:
+            change = phosphate_change(
+                original, atoms, chain=raw.chain, number=number, icode=icode, uniprot=uniprot[index],
+                revert=revert_phosphorylation,
+            )  # fmt: skip
+            notes.append(change.sentence)
+        elif original != name and original not in ("HID", "HIE", "HIP", "HSD", "HSE", "HSP", "CYX"):
+            reverted.append(f"{original} {number}{icode} to {name}")
+        kept = {str(a): atoms[str(a)] for a in residue_templates()[name].heavy if a in atoms}
         residues.append(WorkResidue(name, raw.chain, icode, number, uniprot[index], 0, kept))
     if reverted:
         notes.append("modified residues reverted to the unmodified amino acid: " + ", ".join(reverted))
@@ -69,7 +75,7 @@ def _repair(residues: list[WorkResidue], notes: list[str]) -> None:
             add_oxygen(residue, following if following is not None and following.segment == residue.segment else None)
             built.append(f"{residue.label} O")
     for index, residue in enumerate(residues):
-        missing = [str(a) for a in templates()[residue.name].heavy if a not in residue.xyz]
+        missing = [str(a) for a in residue_templates()[residue.name].heavy if a not in residue.xyz]
         if missing:
             add_side_chain(residue, heavy_cloud(residues, without=(index,)))
             built.append(f"{residue.label} {' '.join(missing)}")
@@ -120,28 +126,29 @@ def _to_receptor(
 
 
 def _atom_order(residue: WorkResidue) -> list[str]:
-    if residue.name in templates():
-        return [str(atom) for atom in templates()[residue.name].atoms if atom in residue.xyz]
+    if residue.name in residue_templates():
+        return [str(atom) for atom in residue_templates()[residue.name].atoms if atom in residue.xyz]
     order = ("H1", "CH3", "H2", "H3", "C", "O") if residue.name == "ACE" else ("N", "H", "C", "H1", "H2", "H3")
     return list(order)
 
 
 def _element(residue: WorkResidue, atom: str) -> str:
-    if residue.name in templates():
-        template = templates()[residue.name]
+    if residue.name in residue_templates():
+        template = residue_templates()[residue.name]
         return str(template.elements[template.index(atom)])
     return atom[0]
 
 
 def prepare_receptor(
     raw: RawStructure, *, name: str, kinase: Kinase | None, uniprot_numbers: ArrayLike, ph: float = 7.4,
-    modelled: bool = False,
+    modelled: bool = False, revert_phosphorylation: bool = False,
 ) -> Receptor:  # fmt: skip
     """Make a chain ready for modelling: every heavy atom and hydrogen there, termini and breaks capped.
 
-    Modified residues (phosphorylated ones included) become their parent; missing side-chain atoms are built in the
-    rotamer that clashes least; missing loops are not built: the ends are capped with ACE and NME; disulfides are
-    found by distance; hydrogens are placed from ideal geometry and hydroxyls turned to their best hydrogen bond.
+    Phosphorylated Ser, Thr and Tyr stay as dianions, other modified residues become their parent; missing side-chain
+    atoms are built in the rotamer that clashes least; missing loops are not built: the ends are capped with ACE and
+    NME; disulfides are found by distance; hydrogens are placed from ideal geometry and hydroxyls turned to their best
+    hydrogen bond.
 
     Parameters
     ----------
@@ -155,6 +162,8 @@ def prepare_receptor(
         For the titratable side chains.
     modelled : bool
         Mark the conformation as modelled.
+    revert_phosphorylation : bool
+        Phosphorylated residues become their parents too.
 
     Returns
     -------
@@ -172,7 +181,7 @@ def prepare_receptor(
             f"{raw.source}: {len(uniprot)} UniProt numbers for {raw.n_residues} residues of chain {raw.chain}"
         )
     notes = list(raw.notes)
-    residues = _standard_residues(raw, uniprot, notes)
+    residues = _standard_residues(raw, uniprot, notes, revert_phosphorylation)
     _split_segments(residues, notes)
     _repair(residues, notes)
     residues = _cap(residues)
