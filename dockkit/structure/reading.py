@@ -21,6 +21,7 @@ from dockkit.structure.chains import (
     read_chain,
 )
 from dockkit.structure.parsing import ParsedFile, header, parse_file
+from dockkit.structure.sanity import check_geometry
 from dockkit.structure.surroundings import Neighbour, Partner, find_partners, read_groups, read_links, read_unit
 
 __all__ = [
@@ -258,8 +259,8 @@ def _resolution(structure: gemmi.Structure) -> float:
     return float(structure.resolution) if structure.resolution > 0 else float("nan")
 
 
-def _check_atoms(residues: list[ResidueAtoms], chain: str, path: Path) -> FloatArray:
-    """Return all coordinates, (n, 3) float Angstrom, once they are found usable."""
+def _check_atoms(residues: list[ResidueAtoms], chain: str, path: Path) -> None:
+    """Refuse coordinates that no chain can have."""
     for residue in residues:
         if not np.isfinite(np.array(residue.xyz)).all():
             raise StructureError(
@@ -271,7 +272,6 @@ def _check_atoms(residues: list[ResidueAtoms], chain: str, path: Path) -> FloatA
     names = {name for residue in residues for name in residue.names}
     if not {"N", "C"} <= names:
         raise StructureError(f"{path}: chain {chain} has C-alpha atoms only; full coordinates are needed")
-    return xyz
 
 
 def _file_changes(parsed: ParsedFile, seqres: tuple[str, ...], n_residues: int) -> list[Change]:
@@ -315,8 +315,9 @@ def read_structure(path: str | Path, chain: str = "") -> RawStructure:
     labels = {r.subchain: name for name, rs in chains.items() for r in rs} if parsed.is_cif else {}
     name, chosen = choose_chain(chains, chain, path, labels)
     residues, made = read_chain(chains[name], name)
-    changes += chosen + made
-    xyz = _check_atoms(residues, name, path)
+    _check_atoms(residues, name, path)
+    changes += chosen + made + check_geometry(residues, name, path)
+    xyz = np.array([point for residue in residues for point in residue.xyz], dtype=np.float64).reshape(-1, 3)
     hetero, waters, noticed = read_groups(chains, name, residues, xyz, parsed.lacks_elements)
     unit, neighbours, unit_changes = read_unit(structure, chains, name, xyz)
     is_model, model_changes = _predicted(parsed, residues, name)

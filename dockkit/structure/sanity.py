@@ -1,0 +1,198 @@
+"""Coordinates that cannot be: impossible bonds and angles, residues on top of each other, mirror images.
+
+The limits are far outside of what any refined structure shows, so that poor geometry passes and damage does not.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from dockkit.core.errors import StructureError
+from dockkit.core.model import Change
+from dockkit.core.residues import parent_name, templates
+from dockkit.structure.chains import MIN_CHAIN_RESIDUES, ResidueAtoms, joined
+
+BOND_LIMITS: Final = (0.8, 2.3)
+"""Bonded heavy atoms of an amino acid lie between these, Angstrom (1.2 to 1.85 in fact)."""
+
+ANGLE_LIMITS: Final = (1.6, 3.4)
+"""Atoms two bonds apart lie between these, Angstrom (2.1 to 2.9 in fact)."""
+
+CONTACT_LIMIT: Final = 1.0
+"""Atoms of different residues are not nearer than this, Angstrom."""
+
+MAX_DAMAGED: Final = 0.2
+"""A chain with more than this fraction of damaged residues is refused."""
+
+Edge = tuple[str, str]
+
+
+@cache
+def _pairs(name: str) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
+    """Return the heavy-atom bonds of an amino acid and its pairs of atoms two bonds apart."""
+    template = templates()[name]
+    heavy = {str(atom) for atom in template.heavy}
+    bonds = tuple((a, b) for a, b in template.bonds if a in heavy and b in heavy)
+    near: dict[str, set[str]] = {}
+    for a, b in bonds:
+        near.setdefault(a, set()).add(b)
+        near.setdefault(b, set()).add(a)
+    joined_pairs = {frozenset(pair) for pair in bonds}
+    angles = {frozenset((a, b)) for centre in near.values() for a in centre for b in centre if a < b} - joined_pairs
+    return bonds, tuple(sorted((min(pair), max(pair)) for pair in angles))
+
+
+def _wrong(residue: ResidueAtoms, pairs: tuple[Edge, ...], limits: tuple[float, float]) -> list[tuple[str, str, float]]:
+    at = dict(zip(residue.names, residue.xyz, strict=True))
+    found = []
+    for a, b in pairs:
+        if a in at and b in at:
+            gap = math.dist(at[a], at[b])
+            if not limits[0] <= gap <= limits[1]:
+                found.append((a, b, gap))
+    return found
+
+
+def _depths(name: str, cut: set[frozenset[str]]) -> dict[str, int]:
+    """Return how many bonds each atom of an amino acid lies from CA where some bonds do not hold."""
+    near: dict[str, list[str]] = {}
+    for a, b in _pairs(name)[0]:
+        if frozenset((a, b)) not in cut:
+            near.setdefault(a, []).append(b)
+            near.setdefault(b, []).append(a)
+    depths, edge = {"CA": 0}, ["CA"]
+    while edge:
+        edge = [b for a in edge for b in near.get(a, []) if b not in depths and not depths.update({b: depths[a] + 1})]
+    return depths
+
+
+def _misplaced(name: str, bonds: list[tuple[str, str, float]], angles: list[tuple[str, str, float]]) -> set[str]:
+    """Return the atoms that cannot be trusted: those beyond an impossible bond, or at the far end of an angle."""
+    heavy = {str(atom) for atom in templates()[name].heavy}
+    cut = {frozenset((a, b)) for a, b, _ in bonds}
+    depths = _depths(name, cut)
+    lost = heavy - depths.keys()
+    for a, b, _ in angles:
+        if a not in lost and b not in lost:
+            lost.add(max((a, b), key=lambda atom: (depths[atom], atom not in ("N", "C"), atom)))
+    full = _depths(name, set())
+    children = {a: {b for x, y in _pairs(name)[0] for b in (x, y) if a in (x, y) and full[b] > full[a]} for a in heavy}
+    pending = [atom for atom in lost if atom not in ("N", "CA", "C", "O")]
+    while pending:
+        for child in children[pending.pop()] - lost:
+            lost.add(child)
+            pending.append(child)
+    return lost
+
+
+def check_geometry(residues: list[ResidueAtoms], chain: str, path: Path) -> list[Change]:
+    """Take out atoms whose place is impossible, and refuse a chain that is damaged throughout.
+
+    Parameters
+    ----------
+    residues : list of ResidueAtoms
+        Changed in place; preparation builds what was taken out of a side chain anew.
+    chain : str
+    path : Path
+        For messages.
+
+    Returns
+    -------
+    list of Change
+
+    Raises
+    ------
+    StructureError
+        More than ``MAX_DAMAGED`` of the residues have impossible bonds or lie on others, most neighbours are not
+        joined, or the chain is a mirror image.
+    """
+    label = chain or "(blank)"
+    changes: list[Change] = []
+    first = ""
+    for residue in residues:
+        name = parent_name(residue.name)
+        if not name:
+            continue
+        bonds, angles = _pairs(name)
+        long, bent = _wrong(residue, bonds, BOND_LIMITS), _wrong(residue, angles, ANGLE_LIMITS)
+        if long or bent:
+            a, b, gap = (long or bent)[0]
+            lost = _misplaced(name, long, bent)
+            which = [atom for atom in residue.names if atom in lost]
+            if which:
+                why = f"{a} and {b} are {gap:.1f} A apart"
+                changes.append(
+                    residue.changed(chain, "removed", f"impossible positions left out: {' '.join(which)}", why)
+                )
+                first = first or f"{residue.name} {residue.number}: {why}"
+                _take_out(residue, lost)
+    _refuse_if_many(len(changes), len(residues), f"{path}: chain {label}: impossible bonds", first)
+    changes += _overlaps(residues, chain, path) + _inverted(residues, chain, path)
+    flags = joined(residues)
+    if len(residues) >= MIN_CHAIN_RESIDUES and sum(flags) < len(flags) / 2:
+        raise StructureError(
+            f"{path}: chain {label}: only {sum(flags)} of {len(flags)} neighbouring residues are joined by a peptide "
+            "bond; the records are mixed up or the coordinates damaged, fetch the file again"
+        )
+    return changes
+
+
+def _take_out(residue: ResidueAtoms, lost: set[str]) -> None:
+    keep = [i for i, name in enumerate(residue.names) if name not in lost]
+    residue.names = [residue.names[i] for i in keep]
+    residue.elements = [residue.elements[i] for i in keep]
+    residue.xyz = [residue.xyz[i] for i in keep]
+    residue.occupancy = [residue.occupancy[i] for i in keep]
+    residue.b_factor = [residue.b_factor[i] for i in keep]
+
+
+def _refuse_if_many(count: int, total: int, what: str, example: str) -> None:
+    if count > max(3, MAX_DAMAGED * total):
+        raise StructureError(
+            f"{what} in {count} of {total} residues ({example}); the coordinates or their columns are damaged, or "
+            "not in Angstrom"
+        )
+
+
+def _overlaps(residues: list[ResidueAtoms], chain: str, path: Path) -> list[Change]:
+    owner = np.array([i for i, residue in enumerate(residues) for _ in residue.names])
+    names = [name for residue in residues for name in residue.names]
+    xyz = np.array([point for residue in residues for point in residue.xyz], dtype=np.float64).reshape(-1, 3)
+    tree = cKDTree(xyz)
+    near = np.flatnonzero(tree.query(xyz, k=2)[0][:, 1] < CONTACT_LIMIT) if len(xyz) > 1 else np.zeros(0, dtype=int)
+    found: dict[int, str] = {}
+    for atom in near[:1000]:
+        for other in tree.query_ball_point(xyz[atom], CONTACT_LIMIT)[:50]:
+            if owner[other] < owner[atom]:
+                before = residues[owner[other]]
+                gap = float(np.linalg.norm(xyz[atom] - xyz[other]))
+                where = (
+                    f"{names[atom]} lies {gap:.1f} A from {before.name} {before.number}{before.icode} {names[other]}"
+                )
+                found.setdefault(int(owner[atom]), where)
+    if found:
+        index, where = next(iter(found.items()))
+        what = f"{path}: chain {chain or '(blank)'}: atoms on top of others"
+        _refuse_if_many(len(found), len(residues), what, f"{residues[index].name} {residues[index].number}: {where}")
+    return [residues[i].changed(chain, "atoms", "overlaps another residue", where) for i, where in found.items()]
+
+
+def _inverted(residues: list[ResidueAtoms], chain: str, path: Path) -> list[Change]:
+    volumes: list[tuple[ResidueAtoms, float]] = []
+    for residue in residues:
+        n, ca, c, cb = (residue.at(name) for name in ("N", "CA", "C", "CB"))
+        if n is not None and ca is not None and c is not None and cb is not None:
+            volumes.append((residue, float(np.dot(np.cross(n - ca, c - ca), cb - ca))))
+    wrong = [residue for residue, volume in volumes if volume < -0.5]
+    if len(wrong) > max(3, len(volumes) / 2):
+        raise StructureError(
+            f"{path}: chain {chain or '(blank)'}: {len(wrong)} of {len(volumes)} residues are D-amino acids; the "
+            "coordinates are a mirror image, or their columns are exchanged"
+        )
+    return [r.changed(chain, "atoms", "the C-alpha is inverted (a D-amino acid)", "kept as deposited") for r in wrong]
