@@ -43,6 +43,18 @@ def to_rdkit(ligand: Ligand, coordinates: ArrayLike | None = None) -> Chem.Mol:
     return molecule
 
 
+def skeleton(molecule: Chem.Mol) -> tuple[Chem.Mol, list[int]]:
+    """Return the heavy atoms, joined by single bonds alone, and the index of each in ``molecule``."""
+    plain = Chem.RWMol()
+    index = [atom.GetIdx() for atom in molecule.GetAtoms() if atom.GetAtomicNum() > 1]
+    position = {old: plain.AddAtom(Chem.Atom(molecule.GetAtomWithIdx(old).GetAtomicNum())) for old in index}
+    for bond in molecule.GetBonds():
+        ends = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+        if all(end in position for end in ends):
+            plain.AddBond(position[ends[0]], position[ends[1]], Chem.BondType.SINGLE)
+    return plain.GetMol(), index
+
+
 def forget_exchanging_centres(molecule: Chem.Mol) -> None:
     """Clear, in place, the chirality of atoms that invert by exchange, and of centres that hang on them."""
     centres = [atom for atom in molecule.GetAtoms() if is_exchanging(atom) and atom.GetChiralTag()]

@@ -23,6 +23,12 @@ _CLEARANCE = {"O": 2.9, "P": 2.9, "H": 2.6}
 _RESTRAINT = 2000.0
 """Force constant of the ion distances, kcal/mol/A^2."""
 
+_SHORTEST, _LONGEST = 0.75, 1.25
+"""Bond lengths that are believed, relative to the sum of covalent radii."""
+
+_CLOSE_HEAVY, _CLOSE_HYDROGEN = 2.4, 1.4
+"""Angstrom: atoms more than three bonds apart come no closer; a short hydrogen bond has 1.5."""
+
 _CLEANUP_STEPS = 1000
 _ATTEMPTS, _ATTEMPT_STRIDE = 8, 1_000_003
 
@@ -49,14 +55,67 @@ def embed(molecule: Chem.Mol, name: str, seed: int) -> None:
         No conformer could be made.
     """
     contacts = _mg_contacts(molecule)
+    problem = "no conformer could be made"
     with BlockLogs():
         bounds = _chelate_bounds(molecule, contacts) if contacts else None
         for attempt in range(_ATTEMPTS):
             if _embed_once(molecule, bounds, (seed + 1 + attempt * _ATTEMPT_STRIDE) % (2**31 - 1)):
                 _clean_up(molecule, contacts)
-                if _ions_in_place(molecule, contacts):
+                problem = geometry_problem(molecule) or (
+                    "" if _ions_in_place(molecule, contacts) else "ions moved away"
+                )
+                if not problem:
                     return
-    raise LigandError(f"{name}: no 3-D conformer could be made; check the stereochemistry or give a 3-D SDF file")
+    raise LigandError(
+        f"{name}: no 3-D conformer could be made ({problem}); check the stereochemistry or give a 3-D SDF file"
+    )
+
+
+def geometry_problem(molecule: Chem.Mol) -> str:
+    """Return what is wrong with a conformer, empty where nothing is.
+
+    Checked are the stereochemistry against the molecule's own, bond lengths against covalent radii (a ring threaded by
+    a bond shows as a long bond), and the distances of atoms more than three bonds apart.
+
+    Parameters
+    ----------
+    molecule : Chem.Mol
+        All hydrogens explicit, one conformer.
+    """
+    points = positions(molecule)
+    if not np.isfinite(points).all():
+        return "coordinates are not finite"
+    return _stereo_problem(molecule) or _bond_problem(molecule, points) or _clash(molecule, points)
+
+
+def _stereo_problem(molecule: Chem.Mol) -> str:
+    wanted = Chem.RemoveHs(molecule)
+    found = Chem.Mol(molecule)
+    Chem.AssignStereochemistryFrom3D(found)
+    found = Chem.RemoveHs(found)
+    same = found.GetSubstructMatch(wanted, useChirality=True)
+    return "" if len(same) == wanted.GetNumAtoms() else "the clean-up changed the stereochemistry"
+
+
+def _bond_problem(molecule: Chem.Mol, points: FloatArray) -> str:
+    table = Chem.GetPeriodicTable()
+    for bond in molecule.GetBonds():
+        a, b = bond.GetBeginAtom(), bond.GetEndAtom()
+        usual = table.GetRcovalent(a.GetAtomicNum()) + table.GetRcovalent(b.GetAtomicNum())
+        length = float(np.linalg.norm(points[a.GetIdx()] - points[b.GetIdx()]))
+        if not _SHORTEST * usual < length < _LONGEST * usual:
+            return f"a {a.GetSymbol()}-{b.GetSymbol()} bond of {length:.2f} A"
+    return ""
+
+
+def _clash(molecule: Chem.Mol, points: FloatArray) -> str:
+    bonds = np.asarray(Chem.GetDistanceMatrix(molecule))
+    hydrogen = np.array([atom.GetAtomicNum() == 1 for atom in molecule.GetAtoms()])
+    near = np.where(hydrogen[:, None] | hydrogen[None], _CLOSE_HYDROGEN, _CLOSE_HEAVY)
+    distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    metal = np.array([atom.GetDegree() == 0 for atom in molecule.GetAtoms()])
+    pairs = (bonds > 3) & (distances < near) & ~(metal[:, None] | metal[None])
+    return f"atoms {distances[pairs].min():.2f} A apart" if pairs.any() else ""
 
 
 def _embed_once(molecule: Chem.Mol, bounds: FloatArray | None, seed: int) -> bool:

@@ -6,12 +6,16 @@ import functools
 import tomllib
 
 from rdkit import Chem
+from rdkit.Chem import rdMolHash
 from rdkit.Chem.MolStandardize import rdMolStandardize
 from rdkit.rdBase import BlockLogs
 
 from dockkit.core.errors import LigandError
 from dockkit.core.library import library_dir
 from dockkit.core.model import LigandEntry
+from dockkit.core.molecule import skeleton
+
+_MAX_MATCHES = 256
 
 
 @functools.cache
@@ -81,9 +85,75 @@ def _skeleton_key(molecule: Chem.Mol) -> str:
     return inchi_key(molecule).rpartition("-")[0]
 
 
+@functools.cache
+def _entries_by_hash() -> dict[str, LigandEntry]:
+    return {_tautomer_hash(Chem.MolFromSmiles(entry.smiles)): entry for entry in catalogue()}
+
+
+def _tautomer_hash(molecule: Chem.Mol) -> str:
+    """Return a text that tautomers share, more of them than share an InChIKey."""
+    with BlockLogs():
+        return str(rdMolHash.MolHash(uncharged(molecule), rdMolHash.HashFunction.HetAtomTautomerv2))
+
+
 def recognise(molecule: Chem.Mol) -> tuple[LigandEntry | None, bool]:
     """Return the library entry of a molecule in any protonation state, and whether the tautomer is the same too."""
     entry = _entries_by_smiles().get(Chem.MolToSmiles(uncharged(molecule)))
     if entry is not None:
         return entry, True
-    return _entries_by_key().get(_skeleton_key(molecule)), False
+    entry = _entries_by_key().get(_skeleton_key(molecule))
+    if entry is None:
+        other = _entries_by_hash().get(_tautomer_hash(molecule))
+        entry = other if other is not None and as_entry(molecule, other) is not None else None
+    return entry, False
+
+
+def as_entry(molecule: Chem.Mol, entry: LigandEntry) -> Chem.Mol | None:
+    """Return a tautomer of a library molecule as the library's tautomer and state, hydrogens implicit.
+
+    Parameters
+    ----------
+    molecule : Chem.Mol
+        Any tautomer and protonation state.
+    entry : LigandEntry
+        What it was recognised as.
+
+    Returns
+    -------
+    Chem.Mol or None
+        Heavy atoms in the molecule's order, conformers kept; None where the stereochemistry differs.
+    """
+    with BlockLogs():
+        template = Chem.RemoveHs(Chem.MolFromSmiles(entry.smiles_ph74))
+        heavy = Chem.RemoveHs(molecule)
+    wanted = Chem.MolToSmiles(template)
+    target, pattern = skeleton(heavy)[0], skeleton(template)[0]
+    if target.GetNumAtoms() != pattern.GetNumAtoms():
+        return None
+    for match in target.GetSubstructMatches(pattern, uniquify=False, maxMatches=_MAX_MATCHES):
+        result = _with_bonds_of(heavy, template, match)
+        if result is not None and Chem.MolToSmiles(result) == wanted:
+            return result
+    return None
+
+
+def _with_bonds_of(molecule: Chem.Mol, template: Chem.Mol, match: tuple[int, ...]) -> Chem.Mol | None:
+    """Return the molecule with the bond orders, charges and hydrogens of the template; stereo stays its own."""
+    result = Chem.RWMol(molecule)
+    for source, index in zip(template.GetAtoms(), match, strict=True):
+        atom = result.GetAtomWithIdx(index)
+        atom.SetFormalCharge(source.GetFormalCharge())
+        atom.SetNumExplicitHs(source.GetNumExplicitHs())
+        atom.SetNoImplicit(source.GetNoImplicit())
+        atom.SetIsAromatic(source.GetIsAromatic())
+    for bond in template.GetBonds():
+        other = result.GetBondBetweenAtoms(match[bond.GetBeginAtomIdx()], match[bond.GetEndAtomIdx()])
+        other.SetBondType(bond.GetBondType())
+        other.SetIsAromatic(bond.GetIsAromatic())
+    with BlockLogs():
+        try:
+            Chem.SanitizeMol(result)
+        except Chem.MolSanitizeException:
+            return None
+        Chem.AssignStereochemistry(result, cleanIt=True, force=True)
+    return result.GetMol()

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rdkit import Chem
+from rdkit.Chem.MolStandardize import rdMolStandardize
+from rdkit.rdBase import BlockLogs
 
 from dockkit.core.errors import LigandError
 
@@ -44,6 +46,10 @@ GROUPS: tuple[IonisableGroup, ...] = (
     IonisableGroup("tetrazole", "[nX3;H1;+0]1nnnc1", -1, "4.9"),
     IonisableGroup("tetrazole", "[nX3;H1;+0]1nncn1", -1, "4.9"),
     IonisableGroup("acyl sulfonamide", "[NX3;H1;+0](C=O)S(=O)=O", -1, "4-5"),
+    IonisableGroup("sulfonylurea", "[NX3;H1;+0](C(=O)N)S(=O)=O", -1, "5-6"),
+    IonisableGroup("thiazolidinedione", "[NX3;H1;+0]1C(=O)SCC1=O", -1, "6.5"),
+    IonisableGroup("thiophenol", "[SX2;H1;+0]c", -1, "6.6"),
+    IonisableGroup("dinitrophenol", "[OX2;H1;+0]c1c(N(=O)~O)cc(N(=O)~O)cc1", -1, "4"),
     IonisableGroup("guanidine", "[NX2;+0;!$(N[!#6;!#1]);!$(NC=O);!$(NC#N);!$(Na)]=[CX3;!R](N)N", +1, "12-13"),
     IonisableGroup(
         "amidine",
@@ -52,6 +58,7 @@ GROUPS: tuple[IonisableGroup, ...] = (
         "11-12",
     ),
     IonisableGroup("4-aminopyridine", "[nX2;+0]1[cH]cc([NX3;H2,$([N;H1,H0]([CX4])[#1,CX4])])c[cH]1", +1, "9.1-9.7"),
+    IonisableGroup("4-(alkylamino)quinoline", "[nX2;+0]1[cH]cc([NX3;H1][CX4])c2ccccc12", +1, "8-9"),
     IonisableGroup("aliphatic amine", f"[NX3;+0;!$(N~[!#1;!$([CX4])]);{';'.join(_WEAK_AMINES)}]", +1, "8-11"),
 )
 """Groups and pKa ranges as in textbooks (e.g. Smith and March, Advanced Organic Chemistry, chapter 8)."""
@@ -60,12 +67,22 @@ _AMINE = "aliphatic amine"
 
 
 def is_charged(molecule: Chem.Mol) -> bool:
-    """Tell whether an atom carries a charge that no neighbour balances (nitro groups and the like do not count)."""
+    """Tell whether an atom carries a charge that moving protons could take away.
+
+    Quaternary nitrogens, nitro groups, N-oxides and their like do not count: they are charged at any pH.
+    """
+    with BlockLogs():
+        neutral = Chem.RemoveHs(rdMolStandardize.Uncharger().uncharge(Chem.Mol(molecule)))
+        heavy = Chem.RemoveHs(molecule)
     return any(
-        atom.GetFormalCharge() != 0
-        and not any(near.GetFormalCharge() * atom.GetFormalCharge() < 0 for near in atom.GetNeighbors())
-        for atom in molecule.GetAtoms()
+        a.GetFormalCharge() != b.GetFormalCharge() for a, b in zip(heavy.GetAtoms(), neutral.GetAtoms(), strict=True)
     )
+
+
+def amines(molecule: Chem.Mol) -> tuple[int, ...]:
+    """Return the atoms of an uncharged molecule that the table takes for basic amines."""
+    pattern = Chem.MolFromSmarts(next(group.smarts for group in GROUPS if group.name == _AMINE))
+    return tuple(match[0] for match in molecule.GetSubstructMatches(pattern))
 
 
 def protonate(molecule: Chem.Mol) -> tuple[Chem.Mol, tuple[str, ...]]:
@@ -90,7 +107,7 @@ def protonate(molecule: Chem.Mol) -> tuple[Chem.Mol, tuple[str, ...]]:
     """
     result = Chem.RWMol(molecule)
     changed: list[str] = []
-    amines: list[int] = []
+    basic: list[int] = []
     done: set[int] = set()
     for group in GROUPS:
         for match in molecule.GetSubstructMatches(Chem.MolFromSmarts(group.smarts)):
@@ -98,11 +115,11 @@ def protonate(molecule: Chem.Mol) -> tuple[Chem.Mol, tuple[str, ...]]:
                 continue
             done.add(match[0])
             if group.name == _AMINE:
-                amines.append(match[0])
+                basic.append(match[0])
             else:
                 _ionise(result, match[0], group.change)
                 changed.append(f"{group.name} {_label(molecule, match[0])} {group.change:+d} (pKa {group.pka})")
-    for index in _strongest(molecule, amines):
+    for index in _strongest(molecule, basic):
         _ionise(result, index, +1)
         changed.append(f"{_AMINE} {_label(molecule, index)} +1 (pKa 8-11)")
     try:

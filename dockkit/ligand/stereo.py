@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from rdkit import Chem
+from rdkit.Chem import rdCIPLabeler
 from rdkit.Chem.EnumerateStereoisomers import EnumerateStereoisomers, StereoEnumerationOptions
 from rdkit.Chem.MolStandardize import rdMolStandardize
 from rdkit.rdBase import BlockLogs
 
 from dockkit.core.errors import LigandError
 from dockkit.core.molecule import forget_exchanging_centres, is_exchanging
+
+_MAX_ISOMERS = 8
+_OPEN_BOND = (Chem.BondStereo.STEREONONE, Chem.BondStereo.STEREOANY)
 
 
 def check_stereo(molecule: Chem.Mol, where: str) -> None:
@@ -31,28 +35,124 @@ def check_stereo(molecule: Chem.Mol, where: str) -> None:
     LigandError
         A stereocentre or double bond is open; the message names the atoms and gives a complete SMILES as an example.
     """
-    with BlockLogs():
-        neutral = rdMolStandardize.Uncharger().uncharge(Chem.Mol(molecule))
-        forget_exchanging_centres(neutral)
-        open_centres = [item for item in Chem.FindPotentialStereo(neutral) if _is_open(neutral, item)]
+    neutral, open_centres = _open(molecule)
     if not open_centres:
         return
     isomers = _isomers(neutral)
     if len(isomers) == 1:
         return
-    named = ", ".join(_describe(molecule, item) for item in open_centres)
-    example = f", for instance {isomers[0]}" if isomers else ""
-    raise LigandError(f"{where}: undefined stereochemistry at {named}; write it out{example}")
+    named = ", ".join(dict.fromkeys(open_centres))
+    example = f", for instance {Chem.MolToSmiles(isomers[0])}" if isomers else ""
+    raise LigandError(
+        f"{where}: undefined stereochemistry at {named}; write it out{example}, or ask for every isomer "
+        "(enumerate_stereo)"
+    )
 
 
-def _isomers(molecule: Chem.Mol) -> list[str]:
-    """Return the SMILES of the isomers that exist in 3-D, at most eight."""
+def stereoisomers(molecule: Chem.Mol, where: str) -> tuple[tuple[str, Chem.Mol], ...]:
+    """Return the isomers of a molecule whose stereochemistry is open, each with its labels.
+
+    Parameters
+    ----------
+    molecule : Chem.Mol
+        Sanitised, hydrogens implicit.
+    where : str
+        For messages.
+
+    Returns
+    -------
+    tuple of (str, Chem.Mol)
+        Labels of what was open (``R``, ``R,S``, ``E`` ...) and the isomer, charges as given; the molecule itself
+        with an empty label where nothing is open.
+
+    Raises
+    ------
+    LigandError
+        There are more than eight, or none that exists in 3-D.
+    """
+    neutral, open_centres = _open(molecule)
+    if not open_centres:
+        return (("", molecule),)
+    isomers = _isomers(neutral)
+    if len(isomers) > _MAX_ISOMERS or not isomers:
+        count = f"more than {_MAX_ISOMERS}" if isomers else "no possible"
+        raise LigandError(
+            f"{where}: {count} isomers by undefined stereochemistry at {', '.join(dict.fromkeys(open_centres))}; "
+            "write out the one that is meant"
+        )
+    if len(isomers) == 1:
+        return (("", molecule),)
+    named: dict[str, Chem.Mol] = {}
+    for isomer in isomers:
+        label = _new_labels(neutral, isomer)
+        while label in named:
+            label += "'"
+        named[label] = _charged_as(isomer, molecule)
+    return tuple(sorted(named.items(), key=lambda item: item[0]))
+
+
+def _open(molecule: Chem.Mol) -> tuple[Chem.Mol, list[str]]:
+    """Return the uncharged molecule and a description of each open centre."""
+    with BlockLogs():
+        neutral = rdMolStandardize.Uncharger().uncharge(Chem.Mol(molecule))
+        forget_exchanging_centres(neutral)
+        found = [_describe(molecule, item) for item in Chem.FindPotentialStereo(neutral) if _is_open(neutral, item)]
+    for group in neutral.GetStereoGroups():
+        if group.GetGroupType() != Chem.StereoGroupType.STEREO_ABSOLUTE:
+            found += [f"atom {_label(atom)} (one of a mixture)" for atom in group.GetAtoms()]
+    return neutral, found
+
+
+def _isomers(molecule: Chem.Mol) -> list[Chem.Mol]:
+    """Return the isomers that exist in 3-D, by SMILES; nine where there are more than eight."""
     enumerator: Any = EnumerateStereoisomers
     make_options: Any = StereoEnumerationOptions
-    options = make_options(onlyUnassigned=True, unique=True, tryEmbedding=True, maxIsomers=8)
+    options = make_options(onlyUnassigned=True, unique=True, tryEmbedding=True, maxIsomers=_MAX_ISOMERS + 1, rand=1)
     with BlockLogs():
-        isomers = enumerator(Chem.RemoveHs(molecule), options)
-        return sorted({Chem.MolToSmiles(Chem.RemoveHs(isomer)) for isomer in isomers})
+        found: dict[str, Chem.Mol] = {}
+        for isomer in enumerator(Chem.RemoveHs(molecule), options):
+            plain = Chem.RemoveHs(isomer)
+            plain.RemoveAllConformers()
+            found.setdefault(Chem.MolToSmiles(plain), plain)
+    return [found[smiles] for smiles in sorted(found)]
+
+
+def _new_labels(before: Chem.Mol, isomer: Chem.Mol) -> str:
+    """Return the CIP labels of the centres and double bonds that were open, in the order of the atoms."""
+    old, new = Chem.RemoveHs(before), Chem.Mol(isomer)
+    mixed = {
+        atom.GetIdx()
+        for group in old.GetStereoGroups()
+        if group.GetGroupType() != Chem.StereoGroupType.STEREO_ABSOLUTE
+        for atom in group.GetAtoms()
+    }
+    with BlockLogs():
+        rdCIPLabeler.AssignCIPLabels(new)
+    labels = [
+        (atom.GetIdx(), atom.GetProp("_CIPCode"))
+        for atom, was in zip(new.GetAtoms(), old.GetAtoms(), strict=True)
+        if atom.HasProp("_CIPCode") and (not was.GetChiralTag() or atom.GetIdx() in mixed)
+    ]
+    labels += [
+        (bond.GetBeginAtomIdx(), bond.GetProp("_CIPCode"))
+        for bond, was in zip(new.GetBonds(), old.GetBonds(), strict=True)
+        if bond.HasProp("_CIPCode") and was.GetStereo() in _OPEN_BOND
+    ]
+    return ",".join(label for _, label in sorted(labels)) or "isomer"
+
+
+def _charged_as(isomer: Chem.Mol, molecule: Chem.Mol) -> Chem.Mol:
+    """Return the isomer with the charges and hydrogens of the molecule; heavy atoms have the same order."""
+    result = Chem.RWMol(isomer)
+    for atom, source in zip(result.GetAtoms(), Chem.RemoveHs(molecule).GetAtoms(), strict=True):
+        if atom.GetFormalCharge() != source.GetFormalCharge():
+            atom.SetFormalCharge(source.GetFormalCharge())
+            atom.SetNumExplicitHs(source.GetTotalNumHs())
+            atom.SetNoImplicit(True)
+    result.SetStereoGroups([])
+    with BlockLogs():
+        Chem.SanitizeMol(result)
+    return result.GetMol()
 
 
 def _is_open(molecule: Chem.Mol, item: Any) -> bool:
