@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from make_residues import BACKBONE, CHI, minimised_tripeptide, moved_by
+from make_residues import BACKBONE, CHI, minimised_tripeptide, moved_by  # type: ignore[import-not-found]
 from openmm import NonbondedForce, Platform, VerletIntegrator, unit
 from openmm.app import Element, ForceField, NoCutoff, Simulation, Topology
 
