@@ -108,6 +108,7 @@ def polarity(residue: str, atom: str, absent: frozenset[str] = frozenset()) -> f
         return -0.4 if f"H{atom[1:]}" in absent else -0.2
     polar = {
         "LYS": ("HZ",), "ARG": ("HH", "HE"), "ASN": ("HD2",), "GLN": ("HE2",), "TRP": ("HE1",), "HIS": ("HD1", "HE2"),
+        "ASP": ("HD2",), "GLU": ("HE2",),
     }.get(residue, ())  # fmt: skip
     return 0.35 if atom == "H" or atom.startswith(polar) and polar else 0.0
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dockkit.core.hydrogens import residue_hydrogens
 from dockkit.core.model import FloatArray, HetGroup
-from dockkit.core.residues import CAPS, templates
+from dockkit.core.residues import CAPS, residue_templates, templates
 from dockkit.structure.hetero import CATIONS, METAL_RADIUS, partner_atoms
 from dockkit.structure.network import Atoms, Environment
 from dockkit.structure.repair import WorkResidue
@@ -55,7 +55,7 @@ WATER_RADIUS: Final = 1.2
 def hydrogens_of(residues: Sequence[WorkResidue], index: int) -> dict[str, FloatArray]:
     """Return the hydrogens that a residue's heavy atoms define; none where the residue is unknown or incomplete."""
     residue = residues[index]
-    template = templates().get(residue.name)
+    template = residue_templates().get(residue.name)
     if template is None or any(str(name) not in residue.xyz for name in template.heavy):
         return {}
     before = residues[index - 1] if index and residues[index - 1].segment == residue.segment else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from dockkit.core.geometry import place_atom, unit_vector
 from dockkit.core.hydrogens import HYDROXYLS, PolarCloud, polarity, residue_hydrogens, turn_hydroxyl
-from dockkit.core.model import Change, FloatArray, HetGroup
+from dockkit.core.model import Change, FloatArray, HetGroup, IntArray
 from dockkit.core.residues import residue_templates
 from dockkit.structure.flips import TAUTOMERS, change_of, choose_tautomers, complete
 from dockkit.structure.hetero import CATIONS, partner_atoms
@@ -24,30 +24,46 @@ PKA: Final = {"ASP": 3.9, "GLU": 4.3, "HIS": 6.5, "CYS": 8.5, "LYS": 10.4}
 DEPROTONATED: Final = {"ASP": "HD2", "GLU": "HE2", "CYS": "HG", "LYS": "HZ1"}
 """The hydrogen that leaves above the pK_a."""
 
-CHARGED_BELOW: Final = frozenset({"HIS", "LYS"})
 UNCERTAIN: Final = 1.0
 """A state is called uncertain where its pK_a lies this near the pH: about PROPKA's own error."""
 
 SALT_BRIDGE: Final = 4.0
 """A carboxylate oxygen and a lysine nitrogen nearer than this are a salt bridge (Barlow & Thornton, 1983), Angstrom."""
 
-PROTON_SHARED: Final = 3.2
+PROTON_SHARED: Final = 3.0
 """A carboxyl oxygen this near an oxygen that has no hydrogen to give holds a proton between them, Angstrom."""
+
+BURIED_MARGIN: Final = 2.0
+"""pK units above the pH that burial alone must ask for before an acid is made neutral: it is what PROPKA overdoes."""
+
+HYDROGEN_BOND: Final = 3.3
+"""Longest distance of donor and acceptor counted, Angstrom."""
 
 METAL_BOND: Final = 2.8
 COVALENT_BOND: Final = 2.1
 
-CARBOXYL: Final = {"ASP": ("OD1", "OD2"), "GLU": ("OE1", "OE2")}
+CARBOXYL: Final[dict[str, tuple[str, ...]]] = {"ASP": ("OD1", "OD2"), "GLU": ("OE1", "OE2")}
+CATIONIC: Final[dict[str, tuple[str, ...]]] = {"LYS": ("NZ",), "ARG": ("NE", "NH1", "NH2")}
 ACCEPTORS: Final = {"ASN": ("OD1",), "GLN": ("OE1",), **CARBOXYL}
+DONORS: Final = {"ASN": ("ND2",), "GLN": ("NE2",), "TRP": ("NE1",), **CATIONIC}
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a side chain has its titratable hydrogen, and what to say of it (nothing where it is as usual)."""
+    """Whether a side chain has its titratable hydrogen.
+
+    Parameters
+    ----------
+    protonated : bool
+    why : str
+        Empty where the state is the usual one and nothing speaks against it.
+    kept : str
+        Why the computed state was not taken; empty where it was.
+    """
 
     protonated: bool
-    what: str = ""
     why: str = ""
+    kept: str = ""
 
 
 def _nearest(point: FloatArray, cloud: FloatArray) -> float:
@@ -71,55 +87,73 @@ class Surroundings:
             for r in residues
             if len(r.xyz) == 1 and next(iter(r.xyz)).upper().strip("+0123456789") in CATIONS
         ]
-        ligands = [g for g in groups if len(g.elements) > 1]
-        partners = [partner_atoms(g) for g in ligands]
+        self.ligands = [g for g in groups if len(g.elements) > 1]
+        partners = [partner_atoms(g) for g in self.ligands]
         self.metals = np.concatenate([np.zeros((0, 3)), *metals])
-        self.ligand_atoms = np.concatenate([np.zeros((0, 3)), *(g.coordinates for g in ligands)])
         self.ligand_acceptors = np.concatenate([np.zeros((0, 3)), *(p.xyz[p.charges <= -0.45] for p in partners)])
+        self._acceptors, self._acceptor_owners = self._polar("O", ACCEPTORS)
+        self._donors, _ = self._polar("N", DONORS)
+
+    def _polar(self, main: str, side: Mapping[str, tuple[str, ...]]) -> tuple[FloatArray, IntArray]:
+        """Return the main-chain and side-chain atoms of one role, and the residue of each."""
         rows = [
             (index, xyz)
-            for index, residue in enumerate(residues)
+            for index, residue in enumerate(self.residues)
             for name, xyz in residue.xyz.items()
-            if name == "O" and len(residue.xyz) > 3 or name in ACCEPTORS.get(residue.name, ())
+            if name in side.get(residue.name, ())
+            or name == main
+            and len(residue.xyz) > 3
+            and (residue.name, name) != ("PRO", "N")
         ]
-        self._acceptor_owners = np.array([row[0] for row in rows], dtype=np.int64)
-        self._acceptors = np.array([row[1] for row in rows], dtype=np.float64).reshape(-1, 3)
+        points = np.array([row[1] for row in rows], dtype=np.float64).reshape(-1, 3)
+        return points, np.array([row[0] for row in rows], dtype=np.int64)
 
     def salt_bridge(self, index: int) -> str:
         """Return the label of an opposite charge within reach of a Lys, Asp or Glu, or ''."""
         residue = self.residues[index]
-        own = ("NZ",) if residue.name == "LYS" else CARBOXYL.get(residue.name, ())
+        own = CARBOXYL.get(residue.name, ("NZ",))
+        partners = CATIONIC if residue.name in CARBOXYL else CARBOXYL
         for other in self.residues:
-            theirs = CARBOXYL.get(other.name, ()) if residue.name == "LYS" else ("NZ",) * (other.name == "LYS")
-            for a in own:
-                for b in theirs:
-                    if b in other.xyz and float(np.linalg.norm(residue.xyz[a] - other.xyz[b])) < SALT_BRIDGE:
-                        return other.label
+            points = [other.xyz[name] for name in partners.get(other.name, ()) if name in other.xyz]
+            if points and min(_nearest(residue.xyz[name], np.array(points)) for name in own) < SALT_BRIDGE:
+                return other.label
         return ""
 
     def proton_partner(self, index: int) -> tuple[str, float]:
         """Return which oxygen of a carboxyl group is nearest to an acceptor, and that distance in Angstrom."""
         residue = self.residues[index]
+        first, second = CARBOXYL[residue.name]
         others = np.concatenate([self._acceptors[self._acceptor_owners != index], self.ligand_acceptors])
-        gaps = [(round(_nearest(residue.xyz[name], others), 3), name) for name in CARBOXYL[residue.name]]
-        gap, name = min(gaps, key=lambda item: (item[0], item[1] == CARBOXYL[residue.name][0]))
-        return name, gap
+        gaps = {name: round(_nearest(residue.xyz[name], others), 3) for name in (second, first)}
+        name = min(gaps, key=lambda oxygen: gaps[oxygen])
+        return name, gaps[name]
+
+    def hydrogen_bonds(self, index: int) -> int:
+        """Return how many donors that cannot be acceptors a carboxyl group has within reach."""
+        points = np.array([self.residues[index].xyz[name] for name in CARBOXYL[self.residues[index].name]])
+        gaps = np.linalg.norm(self._donors[:, None] - points[None], axis=-1).min(axis=1)
+        return int((gaps < HYDROGEN_BOND).sum())
+
+    def takes_two(self, index: int) -> bool:
+        """Tell whether both ring nitrogens of a histidine have an acceptor within reach."""
+        others = np.concatenate([self._acceptors[self._acceptor_owners != index], self.ligand_acceptors])
+        return all(_nearest(self.residues[index].xyz[name], others) < HYDROGEN_BOND for name in ("ND1", "NE2"))
 
     def on_metal(self, index: int, atom: str) -> bool:
         """Tell whether an atom holds a metal ion."""
         return _nearest(self.residues[index].xyz[atom], self.metals) < METAL_BOND
 
-    def on_ligand(self, index: int, atom: str) -> bool:
-        """Tell whether an atom is bonded to a ligand."""
-        return _nearest(self.residues[index].xyz[atom], self.ligand_atoms) < COVALENT_BOND
+    def on_ligand(self, index: int, atom: str) -> str:
+        """Return the label of a ligand that an atom is bonded to, or ''."""
+        point = self.residues[index].xyz[atom]
+        return next((g.label for g in self.ligands if _nearest(point, g.coordinates) < COVALENT_BOND), "")
 
 
 STATE_WORDS: Final = {
-    "ASP": ("protonated (neutral)", "charged"),
-    "GLU": ("protonated (neutral)", "charged"),
-    "CYS": ("neutral", "deprotonated (thiolate)"),
+    "ASP": ("protonated, neutral", "charged"),
+    "GLU": ("protonated, neutral", "charged"),
+    "CYS": ("neutral", "thiolate, charged"),
     "LYS": ("charged", "neutral"),
-    "HIS": ("doubly protonated (charged)", "neutral"),
 }
 """What having and lacking the titratable hydrogen is called."""
 
@@ -136,26 +170,21 @@ def _margin_words(value: float, ph: float) -> str:
 def _decide(index: int, residue: WorkResidue, pka: Pka | None, ph: float, near: Surroundings) -> Decision:
     """Decide one Asp, Glu, Cys, Lys or His."""
     name = residue.name
-    present, lacking = STATE_WORDS[name]
     by_model = ph < PKA[name]
     if name == "CYS" and near.on_metal(index, "SG"):
-        return Decision(False, f"{lacking}: it holds a metal ion", "not by pKa")
-    if name == "CYS" and near.on_ligand(index, "SG"):
-        return Decision(True, "kept neutral: in the crystal it is bonded to a ligand", "no pKa computed")
+        return Decision(False, "its sulfur holds a metal ion")
+    if name == "CYS" and (ligand := near.on_ligand(index, "SG")):
+        return Decision(True, f"its sulfur is bonded to {ligand} in the crystal: no pKa computed")
+    usual = by_model if name == "HIS" else USUAL[name]
     if pka is None:
-        usual = name == "HIS" or by_model == USUAL[name]
-        said = ("", "") if usual else (present if by_model else lacking, f"model pKa {PKA[name]}, pH {ph:g}")
-        return Decision(by_model, *said)
+        return Decision(by_model, "" if by_model == usual else f"model pKa {PKA[name]}, pH {ph:g}")
     computed = ph < pka.value
     words = f"PROPKA {_margin_words(pka.value, ph)}" + (f"; {pka.reasons}" if pka.reasons else "")
     kept = _objection(index, residue, computed, by_model, pka, ph, near)
     if kept:
-        return Decision(by_model, f"kept {present if by_model else lacking}: {kept}", words)
-    expected = by_model if name == "HIS" else USUAL[name]
-    uncertain = abs(pka.value - ph) < UNCERTAIN
-    if computed == expected == by_model and not uncertain:
-        return Decision(computed)
-    return Decision(computed, present if computed else lacking, words)
+        return Decision(by_model, words, kept)
+    plain = computed == usual == by_model and abs(pka.value - ph) >= UNCERTAIN
+    return Decision(computed, "" if plain else words)
 
 
 def _objection(
@@ -163,24 +192,27 @@ def _objection(
 ) -> str:
     """Return why PROPKA's unusual state is not believed, or ''.
 
-    It exaggerates what burial costs a charge; a charge is given up only where there is no salt bridge that pays for it
-    and either the pK_a is decisive or, for an acid, an acceptor stands ready to take the proton.
+    PROPKA exaggerates what burial costs a charge. An acid gives its charge up only where no salt bridge and no pair of
+    donors pays for it and an acceptor stands ready for the proton, or the pK_a is far from the pH; Lys and Cys change
+    only where the pK_a is decisive; His takes a proton near the pH only where both nitrogens have an acceptor.
     """
-    if computed == by_model or residue.name == "HIS":
+    if computed == by_model:
         return ""
-    decisive = abs(pka.value - ph) >= UNCERTAIN
-    if residue.name in ("ASP", "GLU", "LYS") and computed != USUAL[residue.name]:
-        partner = near.salt_bridge(index)
-        if partner:
-            return f"salt bridge with {partner}"
-    if residue.name in CARBOXYL and computed:
-        _, gap = near.proton_partner(index)
-        if gap < PROTON_SHARED:
-            return ""
-        return "" if decisive else "no acceptor near that would take the proton"
-    if residue.name in ("LYS", "CYS") and not computed and not decisive:
-        return "the computed pKa is too near the pH to tell"
-    return ""
+    margin = abs(pka.value - ph)
+    if residue.name == "HIS":
+        if computed and any(near.on_metal(index, name) for name in ("ND1", "NE2")):
+            return "a ring nitrogen holds a metal ion"
+        return "" if not computed or margin >= UNCERTAIN or near.takes_two(index) else "no acceptor for two hydrogens"
+    if computed == USUAL[residue.name]:
+        return ""
+    if residue.name != "CYS" and (partner := near.salt_bridge(index)):
+        return f"salt bridge with {partner}"
+    if residue.name not in CARBOXYL:
+        return "the computed pKa is too near the pH to tell" if margin < UNCERTAIN else ""
+    bonds, shared = near.hydrogen_bonds(index), near.proton_partner(index)[1] < PROTON_SHARED
+    if bonds >= 2 and not (shared and margin >= UNCERTAIN):
+        return f"it takes {bonds} hydrogen bonds"
+    return "" if shared or margin >= BURIED_MARGIN else "no acceptor near that would take the proton"
 
 
 def _put_proton(residue: WorkResidue, oxygen: str) -> None:
@@ -233,14 +265,15 @@ def assign_states(
         Every histidine; every other residue whose state is unusual, uncertain, or was kept against PROPKA; PROPKA's
         failure, if it fails.
     """
-    pkas, changes = _computed(residues, groups, ph)
+    pkas, failure = _computed(residues, groups, ph)
+    found: list[tuple[int, Change]] = []
     near = Surroundings(residues, groups)
     states: dict[int, tuple[str, ...]] = {}
     decisions: dict[int, Decision] = {}
     for index, residue in enumerate(residues):
         if residue.name == "TYR" and index in pkas and pkas[index].value < ph:
             why = f"PROPKA {_margin_words(pkas[index].value, ph)}; ff14SB has no tyrosinate"
-            changes.append(change_of(residue, "protonation", "kept neutral", why))
+            found.append((index, change_of(residue, "protonation", "kept neutral", why)))
         if residue.name not in PKA or not complete(residue):
             continue
         if index in bridged:
@@ -251,23 +284,29 @@ def assign_states(
             states[index] = ("both",) if decision.protonated else ("epsilon", "delta")
             continue
         residue.absent = frozenset() if decision.protonated else frozenset({DEPROTONATED[residue.name]})
+        why = decision.why
         if residue.name in CARBOXYL and decision.protonated:
-            _put_proton(residue, near.proton_partner(index)[0])
-        if decision.what:
-            changes.append(change_of(residue, "protonation", decision.what, decision.why))
+            oxygen, gap = near.proton_partner(index)
+            _put_proton(residue, oxygen)
+            why += f"; nearest acceptor at {gap:.1f} A"
+        if why:
+            state = STATE_WORDS[residue.name][0 if decision.protonated else 1]
+            what = f"kept {state}: {decision.kept}" if decision.kept else state
+            found.append((index, change_of(residue, "protonation", what, why)))
     chosen = choose_tautomers(residues, states, groups, waters) if states else {}
-    for index, (state, gap) in chosen.items():
-        residues[index].absent = TAUTOMERS[state]
-        changes.append(_histidine_change(residues[index], state, gap, decisions[index]))
-    return changes
+    for index, (tautomer, lead) in chosen.items():
+        residues[index].absent = TAUTOMERS[tautomer]
+        found.append((index, _histidine_change(residues[index], tautomer, lead, decisions[index])))
+    return failure + [change for _, change in sorted(found, key=lambda item: item[0])]
 
 
 def _histidine_change(residue: WorkResidue, state: str, gap: float, decision: Decision) -> Change:
     if state == "both":
-        return change_of(residue, "protonation", "doubly protonated (charged)", decision.why)
+        why = decision.why or "pH well below its pKa"
+        return change_of(residue, "protonation", "doubly protonated, charged", why)
     atom = "ND1" if state == "delta" else "NE2"
     bonds = f"hydrogen bonds prefer it by {gap:.1f} kcal/mol" if gap >= 1.0 else "hydrogen bonds hardly tell"
-    why = bonds + (f"; {decision.why}" if decision.why else "")
+    why = "; ".join(part for part in (bonds, decision.kept, decision.why) if part)
     return change_of(residue, "protonation", f"neutral, {state} tautomer (hydrogen on {atom})", why)
 
 
