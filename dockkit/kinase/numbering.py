@@ -190,7 +190,7 @@ def identify_kinase(sequence: str, *, segments: ArrayLike | None = None) -> tupl
     if best is None or best[0] < _MIN_DOMAIN_MATCHES or best[1] < _MIN_IDENTITY:
         closest = f"; the closest is {best[2].gene} with {best[0]} residues in common" if best else ""
         raise StructureError(
-            f"the chain of {len(query)} residues is none of the {len(known_kinases())} kinases that dockkit knows{closest}"
-            ". Check the chain, or add the kinase to structures/kinases.toml"
+            f"the chain of {len(query)} residues is none of the {len(known_kinases())} kinases that dockkit knows"
+            f"{closest}. Check the chain, or add the kinase to structures/kinases.toml"
         )
     return best[2], best[3]

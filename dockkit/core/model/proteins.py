@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -45,16 +46,49 @@ class Kinase:
 
 @dataclass(frozen=True, slots=True)
 class Conformation:
-    """The conformational state of a kinase domain and the distances it was read from (Angstrom)."""
+    """The conformational state of a kinase domain and the measures it was read from.
+
+    Parameters
+    ----------
+    dfg, alpha_c : str
+        DFG motif and alpha-C helix.
+    salt_bridge : {"formed", "broken", "unknown"}
+        Between the catalytic Lys and the alpha-C Glu.
+    spine : {"assembled", "broken", "unknown"}
+        Regulatory spine.
+    spine_residues : tuple of int
+        UniProt numbers of its four residues: HRD His, DFG Phe, alpha-C, beta-4; 0 where the kinase has none.
+    activation_loop : {"ordered", "disordered", "unknown"}
+        Whether every residue from the DFG Asp to the APE Glu is there.
+    activation_loop_missing : int
+        Number of those that are not.
+    measures : tuple of (str, float)
+        Distances, Angstrom.
+    angles : tuple of (str, float)
+        Dihedral angles, degrees.
+    """
 
     dfg: DfgState = "unknown"
     alpha_c: HelixState = "unknown"
     measures: tuple[tuple[str, float], ...] = ()
+    salt_bridge: Literal["formed", "broken", "unknown"] = "unknown"
+    spine: Literal["assembled", "broken", "unknown"] = "unknown"
+    spine_residues: tuple[int, ...] = ()
+    activation_loop: Literal["ordered", "disordered", "unknown"] = "unknown"
+    activation_loop_missing: int = 0
+    angles: tuple[tuple[str, float], ...] = ()
+
+
+NO_AMINO_ACIDS = ("ACE", "NME", "HOH", "MG", "MN", "ZN", "CA", "NA", "K", "CL")
+"""Residue names of a receptor that no residue number means: caps, water and ions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receptor:
     """A protein, ready for modelling: every hydrogen present, termini and breaks capped.
+
+    Beside amino acids and caps it may hold phosphorylated Ser, Thr and Tyr (SEP, TPO, PTR) and, after the protein,
+    waters (HOH) and ions, each a segment of its own without UniProt number.
 
     Parameters
     ----------
@@ -81,9 +115,10 @@ class Receptor:
     author_numbers : (n_residues,) int
         Residue numbers as in the source file.
     uniprot_numbers : (n_residues,) int
-        UniProt numbers; 0 where the residue has none (caps, tags, unknown protein).
+        UniProt numbers; 0 where the residue has none (caps, tags, water, ions, unknown protein).
     segments : (n_residues,) int
-        Residues of one segment are joined by peptide bonds; the number rises at every break.
+        Residues of one segment are joined by peptide bonds; the number rises at every break, and with every water and
+        ion.
     disulfides : (n_bonds, 2) int
         Residue indices of disulfide partners.
     conformation : Conformation
@@ -144,7 +179,7 @@ class Receptor:
 
     @property
     def n_residues(self) -> int:
-        """Number of residues, caps included."""
+        """Number of residues; caps, waters and ions included."""
         return len(self.residue_names)
 
     def residue_index(self, number: int, numbering: Numbering = "uniprot", chain: str | None = None) -> int:
@@ -170,7 +205,7 @@ class Receptor:
             No residue, or more than one, has this number.
         """
         numbers = self.uniprot_numbers if numbering == "uniprot" else self.author_numbers
-        mask = (numbers == number) & ~np.isin(self.residue_names, ("ACE", "NME"))
+        mask = (numbers == number) & ~np.isin(self.residue_names, NO_AMINO_ACIDS)
         if chain is not None:
             mask &= self.chain_ids == chain
         hits = np.flatnonzero(mask)
@@ -178,7 +213,7 @@ class Receptor:
             return int(hits[0])
         where = f"{self.name}" + (f" chain {chain}" if chain else "")
         if len(hits) == 0:
-            present = numbers[numbers != 0]
+            present = numbers[(numbers != 0) & ~np.isin(self.residue_names, NO_AMINO_ACIDS)]
             span = f"{present.min()}-{present.max()}" if len(present) else "none"
             raise StructureError(
                 f"{where}: no residue {number} in {numbering} numbering (present: {span}); it may lie in a missing loop"
