@@ -19,6 +19,7 @@ from dockkit.core.model import (
     Receptor,
     Trajectory,
 )
+from dockkit.core.residues import is_polymer
 
 _BACKBONE = ("N", "CA", "C", "O")
 
@@ -92,16 +93,19 @@ def _label(receptor: Receptor, residue: int, number: int) -> str:
     return f"{protein_letters_3to1.get(name.capitalize(), name)}{number}"
 
 
-def _mobile(trajectory: Trajectory) -> NDArray[np.bool_]:
-    return np.isin(trajectory.receptor.atom_residue, trajectory.mobile_residues)
+def _mobile_chain(trajectory: Trajectory) -> NDArray[np.bool_]:
+    """Tell which atoms belong to mobile residues of the chain, not to waters or ions."""
+    residue = trajectory.receptor.atom_residue
+    chain = is_polymer(trajectory.receptor.residue_names)
+    return np.asarray(np.isin(residue, trajectory.mobile_residues) & chain[residue])
 
 
 def _alpha_carbons(trajectory: Trajectory) -> IntArray:
-    return np.flatnonzero((trajectory.receptor.atom_names == "CA") & _mobile(trajectory))
+    return np.flatnonzero((trajectory.receptor.atom_names == "CA") & _mobile_chain(trajectory))
 
 
 def _pocket_rmsd(trajectory: Trajectory) -> FloatArray:
-    atoms = np.flatnonzero(np.isin(trajectory.receptor.atom_names, _BACKBONE) & _mobile(trajectory))
+    atoms = np.flatnonzero(np.isin(trajectory.receptor.atom_names, _BACKBONE) & _mobile_chain(trajectory))
     return rmsd(trajectory.receptor_coordinates[:, :, atoms], trajectory.receptor.coordinates[atoms])
 
 

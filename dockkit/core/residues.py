@@ -222,6 +222,11 @@ def is_polymer(names: StrArray) -> NDArray[np.bool_]:
     return np.asarray(~np.isin(names, [WATER, *IONS]))
 
 
+def amino_acids(names: StrArray) -> NDArray[np.bool_]:
+    """Tell which residues are amino acids: neither cap, water nor ion; (n,) bool for (n,) names."""
+    return np.asarray(is_polymer(names) & ~np.isin(names, sorted(CAPS)))
+
+
 @cache
 def rotamers(name: str) -> RotamerSet:
     """Return the rotamers of an amino acid or a phosphorylated one; one row without chi angles for Ala and Gly.

@@ -28,9 +28,9 @@ AROMATIC_CARBONS: Final = {
 
 ELEMENT_TYPES: Final = {
     "C": "C", "N": "N", "O": "OA", "S": "SA", "P": "P", "F": "F", "CL": "Cl", "BR": "Br", "I": "I",
-    "MG": "Mg", "MN": "Mn", "ZN": "Zn", "CA": "Ca", "FE": "Fe",
+    "MG": "Mg", "MN": "Mn", "ZN": "Zn", "CA": "Ca", "FE": "Fe", "NA": "Na", "K": "K",
 }  # fmt: skip
-"""AutoDock type of an element where nothing more is known."""
+"""AutoDock type of an element where nothing more is known; oxygens of water and phosphate accept (OA)."""
 
 MAX_BOND_TO_HYDROGEN: Final = 1.5
 """Angstrom; S-H is 1.34."""
@@ -130,9 +130,10 @@ def receptor_pdbqt(receptor: Receptor) -> str:
             continue
         residue = int(receptor.atom_residue[atom])
         name = str(receptor.atom_names[atom])[:4]
+        wide = len(name) == 4 or len(str(receptor.elements[atom])) == 2
         x, y, z = receptor.coordinates[atom]
         lines.append(
-            f"ATOM  {(len(lines) + 1) % 100000:5d} {name if len(name) == 4 else ' ' + name:<4s} "
+            f"ATOM  {(len(lines) + 1) % 100000:5d} {name if wide else ' ' + name:<4s} "
             f"{str(receptor.residue_names[residue])[:3]:>3s} {str(receptor.chain_ids[residue])[:1] or ' '}"
             f"{receptor.author_numbers[residue] % 10000:4d}    "
             f"{x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00    {0.0:6.3f} {kind:<2s}"

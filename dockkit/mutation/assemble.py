@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from dockkit.core.geometry import lay_template, unit_vector
 from dockkit.core.hydrogens import HYDROXYLS, PolarCloud, polarity, prefers_delta, turn_hydroxyl
 from dockkit.core.model import FloatArray, Receptor
-from dockkit.core.residues import BACKBONE, ResidueTemplate, templates
+from dockkit.core.residues import BACKBONE, ResidueTemplate, residue_templates, templates
 from dockkit.mutation.candidates import Candidates, residue_atoms
 
 SIDE_LENGTH_H: Final = 1.01
@@ -153,7 +153,7 @@ def _rebuilt(
     points: list[FloatArray] = []
     for index in range(receptor.n_residues):
         if index in atoms:
-            template = templates()[names[index]]
+            template = residue_templates()[names[index]]
             here = atoms[index]
             atom_names += list(here)
             elements += [str(template.elements[template.index(name)]) for name in here]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from dockkit.core.errors import MutationError
 from dockkit.core.model import FloatArray, Numbering, Receptor, SideChainModel, StrArray, Variant
-from dockkit.core.residues import BACKBONE, CAPS, one_letter, rotamers, three_letter
+from dockkit.core.residues import BACKBONE, WATER, one_letter, rotamers, templates, three_letter
 from dockkit.mutation.assemble import replace_side_chains
 from dockkit.mutation.candidates import (
     Candidates,
@@ -26,6 +27,7 @@ from dockkit.mutation.candidates import (
 )
 from dockkit.mutation.check import site_indices
 from dockkit.mutation.contacts import Sites, join, ligand_sites, pair_energies, protein_sites
+from dockkit.mutation.waters import displaced_waters
 
 REACH: Final = 14.0
 """Atoms further than this from a site's CA cannot touch its side chain, Angstrom."""
@@ -39,8 +41,14 @@ CLASH_ENERGY: Final = 0.6
 LOCAL_WEIGHT: Final = 0.5
 """Weight of side-chain contacts four bonds apart with the main chain: the rotamer library holds a part of them."""
 
+WATER_COST: Final = 1.5
+"""No water repels a side chain by more, kcal/mol: it can leave."""
+
 DEPTH: Final = {"B": 1, "G": 2, "D": 3, "E": 4, "Z": 5, "H": 6}
 """Bonds from CA, by the Greek letter in an atom's name."""
+
+PHOSPHATE_DEPTH: Final = 4
+"""The same for the atoms of a phosphate, at least."""
 
 
 class Surroundings:
@@ -55,6 +63,7 @@ class Surroundings:
         residues = receptor.atom_residue[rows]
         heavy = ligand_elements != "H"
         protein = protein_sites(receptor.residue_names[residues], receptor.atom_names[rows], receptor.elements[rows])
+        self.water = np.concatenate([receptor.residue_names[residues] == WATER, np.zeros(int(heavy.sum()), dtype=bool)])
         self.sites: Sites = join(protein, ligand_sites(ligand_elements[heavy]))
         n_ligand = int(heavy.sum())
         self.xyz = np.concatenate([receptor.coordinates[rows], ligand_xyz[heavy]])
@@ -67,7 +76,7 @@ class Surroundings:
         """Return pair weights (n_side, n_near): 0 within three bonds, less at four."""
         index, receptor = candidates.residue, self.receptor
         atoms = candidates.template.atoms[side_rows(candidates.template)]
-        depth = np.array([DEPTH[str(name)[1]] for name in atoms])
+        depth = np.array([DEPTH.get(str(name)[1:2], PHOSPHATE_DEPTH) for name in atoms])
         distance = np.full(len(near), 99)
         own = {"CA": 0, "N": 1, "C": 1, "O": 2}
         before = {"C": 2, "O": 3, "CA": 3}
@@ -96,7 +105,8 @@ class Surroundings:
         rows = side_rows(candidates.template)
         sites = protein_sites(*names_of(candidates.template, rows))
         xyz = candidates.coordinates[:, rows]
-        return pair_energies(sites, xyz, self.sites.take(near), self.xyz[near], self._weights(candidates, near)), near
+        energy = pair_energies(sites, xyz, self.sites.take(near), self.xyz[near], self._weights(candidates, near))
+        return np.where(self.water[near], np.minimum(energy, WATER_COST), energy), near
 
     def score(self, candidates: Candidates) -> None:
         """Set the energies of candidates: strain and contacts."""
@@ -163,7 +173,7 @@ def _clashing_neighbours(
     movable = {
         i
         for i, name in enumerate(receptor.residue_names)
-        if name not in ("GLY", "ALA", "PRO", *CAPS) and i not in bridged and i not in taken
+        if name in templates() and name not in ("GLY", "ALA", "PRO") and i not in bridged and i not in taken
     }
     worst: dict[int, float] = {}
     for site in sites:
@@ -314,7 +324,8 @@ def _ligand(xyz: ArrayLike | None, elements: ArrayLike | None, variant: Variant)
 
 
 def _target(receptor: Receptor, index: int, letter: str) -> str:
-    name = three_letter(letter) if letter else str(receptor.residue_names[index])
+    here = str(receptor.residue_names[index])
+    name = three_letter(letter) if letter and one_letter(here) != letter.upper() else here
     if not name:
         raise MutationError(f"'{letter}' is not one of the twenty amino acids")
     return name
@@ -340,13 +351,21 @@ def _models(
     models = []
     for energy, choice in chosen:
         moved = [k for k, p in enumerate(positions) if k < n_sites or not p.own[choice[k]]]
-        built = replace_side_chains(
-            receptor, [(positions[k], choice[k]) for k in moved], _notes(receptor, positions, moved, n_sites, variant)
-        )
+        notes = _notes(receptor, positions, moved, n_sites, variant)
+        built = replace_side_chains(receptor, [(positions[k], choice[k]) for k in moved], notes)
+        built = _with_water_notes(built, [positions[k].residue for k in moved])
         labels = tuple(_label(receptor, positions[k], choice[k], numbering, k >= n_sites) for k in moved)
         probability = float(np.prod([positions[k].probability[choice[k]] for k in range(n_sites)]))
         models.append(SideChainModel(built, round(energy, 6), labels, probability))
     return tuple(models)
+
+
+def _with_water_notes(built: Receptor, residues: list[int]) -> Receptor:
+    notes = tuple(
+        f"water {built.chain_ids[i]}:{built.author_numbers[i]} overlaps {where}: displaced"
+        for i, where in displaced_waters(built, residues).items()
+    )
+    return dataclasses.replace(built, notes=(*built.notes, *notes)) if notes else built
 
 
 def _notes(

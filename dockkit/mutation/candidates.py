@@ -16,7 +16,7 @@ from dockkit.core.geometry import (
     template_rotamers,
 )
 from dockkit.core.model import FloatArray, Receptor, StrArray
-from dockkit.core.residues import BACKBONE, ResidueTemplate, RotamerSet, rotamers, templates
+from dockkit.core.residues import BACKBONE, ResidueTemplate, RotamerSet, residue_templates, rotamers
 from dockkit.core.units import thermal_energy
 
 HALF_WIDTH_TO_SIGMA: Final = 1.0 / 1.1774
@@ -137,7 +137,7 @@ def library_candidates(residue: int, name: str, frame: Frame, steps: tuple[float
     residue : int
         Index in the receptor.
     name : str
-        Three-letter code.
+        Three-letter code; SEP, TPO and PTR too.
     frame : Frame
     steps : tuple of float
         Multiples of the library's half width to take on chi1 and chi2 besides the mean, e.g. (0, -1, 1).
@@ -147,7 +147,7 @@ def library_candidates(residue: int, name: str, frame: Frame, steps: tuple[float
     Candidates
         Energy not yet set (0). One conformer for Ala and Gly, the two ring puckers for Pro.
     """
-    template = templates()[name]
+    template = residue_templates()[name]
     library = rotamers(name)
     if name == "PRO":
         forms = np.stack([template.coordinates, *template.alternates])
@@ -164,7 +164,7 @@ def library_candidates(residue: int, name: str, frame: Frame, steps: tuple[float
 def own_candidate(receptor: Receptor, residue: int) -> Candidates | None:
     """Return the conformer that stands in the receptor, as the only candidate; None where an atom is missing."""
     name = str(receptor.residue_names[residue])
-    template = templates()[name]
+    template = residue_templates()[name]
     atoms = residue_atoms(receptor, residue)
     if not all(str(atom) in atoms for atom in template.heavy):
         return None

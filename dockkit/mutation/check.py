@@ -8,7 +8,7 @@ import numpy as np
 
 from dockkit.core.errors import MutationError
 from dockkit.core.model import IntArray, Numbering, Receptor, Substitution, Variant
-from dockkit.core.residues import CAPS, one_letter
+from dockkit.core.residues import amino_acids, one_letter
 
 SEARCH_RANGE: Final = 60
 """Largest shift of numbering that is looked for, residues."""
@@ -19,7 +19,7 @@ def _numbers(receptor: Receptor, numbering: Numbering) -> IntArray:
 
 
 def _matches(receptor: Receptor, site: Substitution, numbering: Numbering, number: int) -> IntArray:
-    mask = (_numbers(receptor, numbering) == number) & ~np.isin(receptor.residue_names, sorted(CAPS))
+    mask = (_numbers(receptor, numbering) == number) & amino_acids(receptor.residue_names)
     if numbering == "uniprot":
         mask &= receptor.uniprot_numbers > 0
     if site.chain:
@@ -37,7 +37,7 @@ def _where(receptor: Receptor, index: int) -> str:
 
 
 def _absent_message(receptor: Receptor, site: Substitution, numbering: Numbering) -> str:
-    real = ~np.isin(receptor.residue_names, sorted(CAPS))
+    real = amino_acids(receptor.residue_names)
     numbers = _numbers(receptor, numbering)[real]
     numbers = np.sort(numbers[numbers > 0]) if numbering == "uniprot" else np.sort(numbers)
     head = f"{site.label}: {receptor.name} has no residue {site.number}{site.insertion_code} in {numbering} numbering"

@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 
 from dockkit.core.model import FloatArray, IntArray, StrArray
+from dockkit.core.residues import WATER
 
 RADII: Final = {"C": 1.95, "N": 1.75, "O": 1.60, "S": 1.95, "F": 1.55, "Cl": 1.85, "Br": 1.95, "I": 2.10, "P": 2.05,
-                "Mg": 1.20, "Zn": 1.20, "Mn": 1.20, "Ca": 1.40}  # fmt: skip
+                "Mg": 1.20, "Zn": 1.20, "Mn": 1.20, "Ca": 1.40, "Na": 1.40, "K": 1.70}  # fmt: skip
 """Half the distance of lowest energy, Angstrom; carbons carry their hydrogens (near Amber's 1.908 and 1.66)."""
 
 FLAT_CARBON: Final = 1.87
@@ -74,6 +75,7 @@ def protein_sites(residue_names: StrArray, atom_names: StrArray, elements: StrAr
     radii = np.array([RADII.get(e, 1.9) for e in elements.tolist()])
     radii[flat & (elements == "C")] = FLAT_CARBON
     both = np.isin(atom_names, sorted(DONOR_ACCEPTOR)) | ((atom_names == "NE2") & (residue_names == "HIS"))
+    both |= residue_names == WATER
     donors = (elements == "N") & (residue_names != "PRO") | both
     acceptors = (elements == "O") | both
     return Sites(radii, _depths(elements), donors, acceptors)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from dockkit.core.model import Receptor, RowDetail, StudyResult
-from dockkit.core.residues import CAPS, one_letter
+from dockkit.core.residues import amino_acids, one_letter
 
 MINUS, MISSING = "\N{MINUS SIGN}", "\N{EM DASH}"
 
@@ -60,12 +60,13 @@ def listing(names: Sequence[str]) -> str:
 
 
 def residue_numbers(receptor: Receptor, result: StudyResult) -> list[int]:
-    """Return every residue's number in the study's numbering; 0 where it has none, and for caps.
+    """Return every residue's number in the study's numbering; 0 where it has none, and for caps, waters and ions.
 
     A cap's author number is only that of the place it took, which may be a real residue's where a break has no gap.
     """
     numbers = receptor.uniprot_numbers if result.numbering == "uniprot" else receptor.author_numbers
-    return [0 if name in CAPS else int(number) for number, name in zip(numbers, receptor.residue_names, strict=True)]
+    real = amino_acids(receptor.residue_names)
+    return [int(number) if counts else 0 for number, counts in zip(numbers, real, strict=True)]
 
 
 def residue_label(name: str, number: int) -> str:
