@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from dockkit.core.errors import DockingError
 from dockkit.core.model import FloatArray, Ligand, Pose, Receptor, StrArray
+from dockkit.core.molecule import skeleton
 from dockkit.docking.molecule import conformer_with_heavy_atoms, ligand_mol, same_stereo
 
 CONTACT: Final = 4.5
@@ -154,8 +155,8 @@ def _read_heavy(path: Path) -> Chem.Mol:
 
 def _matches(mol: Chem.Mol, crystal: Chem.Mol) -> list[tuple[int, ...]]:
     """Return ways to lay ``crystal`` on ``mol`` (index in ``mol`` of each heavy atom), best bond orders first."""
-    plain, index = _plain(mol)
-    query, _ = _plain(crystal)
+    plain, index = skeleton(mol)
+    query, _ = skeleton(crystal)
     if plain.GetNumAtoms() != query.GetNumAtoms() or plain.GetNumBonds() != query.GetNumBonds():
         return []
     matches = plain.GetSubstructMatches(query, uniquify=False, maxMatches=256)
@@ -172,18 +173,6 @@ def _matches(mol: Chem.Mol, crystal: Chem.Mol) -> list[tuple[int, ...]]:
 
 def _order(bond: Chem.Bond) -> float:
     return 1.5 if bond.GetIsAromatic() else float(bond.GetBondTypeAsDouble())
-
-
-def _plain(mol: Chem.Mol) -> tuple[Chem.Mol, list[int]]:
-    """Heavy atoms and single bonds alone, and the index of each in ``mol``."""
-    plain = Chem.RWMol()
-    index = [a.GetIdx() for a in mol.GetAtoms() if a.GetAtomicNum() > 1]
-    position = {old: plain.AddAtom(Chem.Atom(mol.GetAtomWithIdx(old).GetAtomicNum())) for old in index}
-    for bond in mol.GetBonds():
-        ends = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
-        if all(end in position for end in ends):
-            plain.AddBond(position[ends[0]], position[ends[1]], Chem.BondType.SINGLE)
-    return plain.GetMol(), index
 
 
 def _checked_pose(receptor: Receptor, ligand: Ligand, coordinates: FloatArray, origin: str) -> Pose:
