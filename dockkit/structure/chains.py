@@ -110,9 +110,21 @@ def gather_chains(model: gemmi.Model) -> tuple[dict[str, list[gemmi.Residue]], l
                 Change("chain", f"chain {part.name or '(blank)'} numbers its residues anew after a TER: that part is "
                        f"called {name} here")
             )  # fmt: skip
-        chains.setdefault(name, []).extend(part)
+        _extend(chains.setdefault(name, []), part)
         seen.setdefault(name, set()).update(keys)
     return chains, changes
+
+
+def _extend(residues: list[gemmi.Residue], part: gemmi.Chain) -> None:
+    """Add the residues of a part; one that a TER divided is put together again."""
+    there = {(r.seqid.num, r.seqid.icode, r.name): r for r in residues} if residues else {}
+    for residue in part:
+        whole = there.get((residue.seqid.num, residue.seqid.icode, residue.name))
+        if whole is None:
+            residues.append(residue)
+        else:
+            for atom in residue:
+                whole.add_atom(atom)
 
 
 def choose_chain(
@@ -255,6 +267,7 @@ def pick_atoms(
     out = ResidueAtoms(residue.name, _number(residue), residue.seqid.icode.strip(), residue.het_flag == "H")
     changes: list[Change] = []
     twice: list[str] = []
+    foreign: list[str] = []
     elements: list[str] = []
     renamed = [atom.name for atom in residue] if template else []
     for atom in _of_letter(residue, letter):
@@ -272,6 +285,9 @@ def pick_atoms(
         if name in out.names:
             twice.append(name)
             continue
+        if residue.name == parent and name not in known and (parent, name) != ("ILE", "CD"):
+            foreign.append(name)
+            continue
         out.names.append(name)
         out.elements.append(element)
         out.xyz.append(atom.pos.tolist())
@@ -279,6 +295,9 @@ def pick_atoms(
         out.b_factor.append(float(atom.b_iso))
     if twice:
         changes.append(out.changed(chain, "duplicate", f"atoms given twice, the first kept: {' '.join(twice)}"))
+    if foreign:
+        why = f"{residue.name} has no such atoms"
+        changes.append(out.changed(chain, "removed", f"atoms left out: {' '.join(foreign)}", why))
     if elements:
         changes.append(
             out.changed(chain, "atoms", f"element column not followed: {', '.join(elements)}", "the atom name decides")

@@ -13,6 +13,7 @@ import gemmi
 import numpy as np
 
 from dockkit.core.errors import StructureError
+from dockkit.core.model import Change
 
 MAX_FILE_BYTES: Final = 400_000_000
 MAX_ATOMS: Final = 1_000_000
@@ -36,19 +37,19 @@ class ParsedFile:
     ----------
     structure : gemmi.Structure
     is_cif : bool
-    has_end : bool
-        False for a PDB file without END record, which may have been cut short.
     predicted : bool
         True where the file itself says that it is a predicted model.
     lacks_elements : bool
         True for a PDB file without element column.
+    changes : tuple of Change
+        What is odd about the file as a whole.
     """
 
     structure: gemmi.Structure
     is_cif: bool
-    has_end: bool
     predicted: bool
     lacks_elements: bool
+    changes: tuple[Change, ...]
 
 
 def file_text(path: Path) -> str:
@@ -125,21 +126,58 @@ def _short_names(lines: list[str]) -> None:
             lines[index] = f"{line[:17]}{LONG_NAMES[line[17:21]]} {line[21:]}"
 
 
+def _after_end(lines: list[str]) -> int:
+    end = next((i for i, line in enumerate(lines) if line[:6].rstrip() == "END"), len(lines))
+    return sum(line[:6] in ("ATOM  ", "HETATM") for line in lines[end:])
+
+
 def header(structure: gemmi.Structure, key: str) -> str:
     """Return one entry of the header, by its mmCIF name, or ''."""
     return str(dict(structure.info).get(key, "")).strip()
 
 
 def _read_pdb(text: str, path: Path) -> ParsedFile:
-    lines = text.splitlines()
-    _check_pdb_lines(lines, path)
+    lines = [line for line in text.splitlines() if not line.startswith(("ANISOU", "SIGUIJ", "SIGATM"))]
+    _check_pdb_lines(text.splitlines(), path)
     _short_names(lines)
     structure = gemmi.read_pdb_string("\n".join(lines) + "\n", split_chain_on_ter=True)
     method, title = header(structure, "_exptl.method"), header(structure, "_struct.title")
     predicted = "THEORETICAL" in method.upper() or "ALPHAFOLD" in title.upper()
-    has_end = any(line.startswith("END") and not line.startswith("ENDMDL") for line in lines[-5:])
+    changes = []
+    if not any(line[:6].rstrip() == "END" for line in lines):
+        changes.append(Change("chain", "the file has no END record", "it may have been cut short"))
+    if after := _after_end(lines):
+        changes.append(Change("removed", f"{after} atom records after the END record left out", "END ends a structure"))
     lacking = not any(line[76:78].strip() for line in lines if line[:6] in ("ATOM  ", "HETATM"))
-    return ParsedFile(structure, False, has_end, predicted, lacking)
+    return ParsedFile(structure, False, predicted, lacking, tuple(changes))
+
+
+def _complete_columns(block: gemmi.cif.Block, path: Path) -> list[Change]:
+    """Add the columns that a reader needs and a writer may leave out; say which numbers and chain names are left."""
+
+    def values(column: str) -> list[str]:
+        return list(block.find_values(f"_atom_site.{column}"))
+
+    for column in ("Cartn_x", "Cartn_y", "Cartn_z", "type_symbol"):
+        if not values(column):
+            raise StructureError(f"{path}: the mmCIF table of atoms lacks its column _atom_site.{column}")
+    chains = values("label_asym_id") or values("auth_asym_id")
+    if not chains:
+        raise StructureError(f"{path}: the mmCIF table of atoms has neither label_asym_id nor auth_asym_id")
+    loop = block.find_loop("_atom_site.Cartn_x").get_loop()
+    for column, filling in (("label_alt_id", ["."]), ("label_asym_id", chains), ("id", [])):
+        if not values(column):
+            loop.add_columns([f"_atom_site.{column}"], ".")
+            added = block.find_values(f"_atom_site.{column}")
+            for row in range(len(added)):
+                added[row] = filling[row % len(filling)] if filling else str(row + 1)
+    changes = []
+    if not values("auth_seq_id"):
+        what = "residue numbers are label_seq_id, counted along the crystallised sequence"
+        changes.append(Change("chain", what, "the file has no author numbers"))
+    if not values("auth_asym_id"):
+        changes.append(Change("chain", "chain names are label_asym_id", "the file has no author names"))
+    return changes
 
 
 def _read_cif(text: str, path: Path) -> ParsedFile:
@@ -148,13 +186,13 @@ def _read_cif(text: str, path: Path) -> ParsedFile:
     if not blocks:
         raise StructureError(f"{path}: no atoms found (read as mmCIF); the file is truncated or not a structure")
     block = blocks[0]
-    for column in ("Cartn_x", "Cartn_y", "Cartn_z", "type_symbol"):
-        if not block.find_loop(f"_atom_site.{column}"):
-            raise StructureError(f"{path}: the mmCIF table of atoms lacks its column _atom_site.{column}")
+    changes = _complete_columns(block, path)
+    if len(blocks) > 1:
+        changes.append(Change("chain", f"first of {len(blocks)} data blocks with atoms taken", block.name))
     structure = gemmi.make_structure_from_block(block)
     names = [value.upper() for value in block.find_values("_struct.title")]
     predicted = bool(block.find_mmcif_category("_ma_model_list.")) or any("ALPHAFOLD" in name for name in names)
-    return ParsedFile(structure, True, True, predicted, False)
+    return ParsedFile(structure, True, predicted, False, tuple(changes))
 
 
 def parse_file(path: Path) -> ParsedFile:

@@ -275,11 +275,9 @@ def _check_atoms(residues: list[ResidueAtoms], chain: str, path: Path) -> None:
 
 
 def _file_changes(parsed: ParsedFile, seqres: tuple[str, ...], n_residues: int) -> list[Change]:
-    changes = []
+    changes = list(parsed.changes)
     if len(parsed.structure) > 1:
         changes.append(Change("chain", f"first of {len(parsed.structure)} models taken"))
-    if not parsed.has_end:
-        changes.append(Change("chain", "the file has no END record", "it may have been cut short"))
     if len(seqres) > n_residues:
         absent = len(seqres) - n_residues
         changes.append(

@@ -18,11 +18,17 @@ from dockkit.core.model import Change
 from dockkit.core.residues import parent_name, templates
 from dockkit.structure.chains import MIN_CHAIN_RESIDUES, ResidueAtoms, joined
 
-BOND_LIMITS: Final = (0.8, 2.3)
-"""Bonded heavy atoms of an amino acid lie between these, Angstrom (1.2 to 1.85 in fact)."""
+BOND_LIMITS: Final = (1.0, 2.1)
+"""Bonded heavy atoms of an amino acid lie between these, Angstrom (1.16 to 1.94 in 130 kinase files)."""
 
-ANGLE_LIMITS: Final = (1.6, 3.4)
-"""Atoms two bonds apart lie between these, Angstrom (2.1 to 2.9 in fact)."""
+ANGLE_LIMITS: Final = (1.85, 3.15)
+"""Atoms two bonds apart lie between these, Angstrom (2.07 to 3.00 in the same files)."""
+
+PEPTIDE_LIMITS: Final = {("O", "N"): (1.6, 2.7), ("CA", "N"): (2.0, 3.0), ("C", "CA"): (2.0, 3.0)}
+"""The same for an atom of a residue and one of the next, where a peptide bond joins them (1.78 to 2.83)."""
+
+MEAN_STRETCH: Final = 0.03
+"""The mean ratio of bond lengths to ideal ones differs by less from 1 (by 0.013 at most in the same files)."""
 
 CONTACT_LIMIT: Final = 1.0
 """Atoms of different residues are not nearer than this, Angstrom."""
@@ -123,16 +129,19 @@ def check_geometry(residues: list[ResidueAtoms], chain: str, path: Path) -> list
         long, bent = _wrong(residue, bonds, BOND_LIMITS), _wrong(residue, angles, ANGLE_LIMITS)
         if long or bent:
             a, b, gap = (long or bent)[0]
+            apart = f"{gap:.1f} A" if gap < 1000 else "more than 1000 A"
             lost = _misplaced(name, long, bent)
             which = [atom for atom in residue.names if atom in lost]
             if which:
-                why = f"{a} and {b} are {gap:.1f} A apart"
+                why = f"{a} and {b} are {apart} apart"
                 changes.append(
                     residue.changed(chain, "removed", f"impossible positions left out: {' '.join(which)}", why)
                 )
                 first = first or f"{residue.name} {residue.number}: {why}"
                 _take_out(residue, lost)
+    changes += _peptides(residues, chain)
     _refuse_if_many(len(changes), len(residues), f"{path}: chain {label}: impossible bonds", first)
+    _check_scale(residues, f"{path}: chain {label}")
     changes += _overlaps(residues, chain, path) + _inverted(residues, chain, path)
     flags = joined(residues)
     if len(residues) >= MIN_CHAIN_RESIDUES and sum(flags) < len(flags) / 2:
@@ -141,6 +150,46 @@ def check_geometry(residues: list[ResidueAtoms], chain: str, path: Path) -> list
             "bond; the records are mixed up or the coordinates damaged, fetch the file again"
         )
     return changes
+
+
+def _peptides(residues: list[ResidueAtoms], chain: str) -> list[Change]:
+    """Check the angles at peptide bonds; an oxygen out of place is taken out."""
+    changes = []
+    for before, after, bond in zip(residues, residues[1:], joined(residues), strict=False):
+        for (a, b), (low, high) in PEPTIDE_LIMITS.items():
+            here, there = before.at(a), after.at(b)
+            if bond and here is not None and there is not None:
+                gap = float(np.linalg.norm(here - there))
+                if not low <= gap <= high:
+                    why = f"{a} and {b} of {after.name} {after.number}{after.icode} are {gap:.1f} A apart"
+                    if a == "O":
+                        changes.append(before.changed(chain, "removed", "impossible position left out: O", why))
+                        _take_out(before, {"O"})
+                    else:
+                        changes.append(before.changed(chain, "atoms", "impossible peptide angle, kept", why))
+    return changes
+
+
+@cache
+def _ideal(name: str) -> tuple[tuple[str, str, float], ...]:
+    template = templates()[name]
+    at = {str(atom): xyz for atom, xyz in zip(template.atoms, template.coordinates, strict=True)}
+    return tuple((a, b, float(np.linalg.norm(at[a] - at[b]))) for a, b in _pairs(name)[0])
+
+
+def _check_scale(residues: list[ResidueAtoms], where: str) -> None:
+    """Refuse coordinates that are stretched along an axis or in another unit."""
+    ratios = []
+    for residue in residues:
+        at = dict(zip(residue.names, residue.xyz, strict=True))
+        for a, b, length in _ideal(parent_name(residue.name)) if parent_name(residue.name) else ():
+            if a in at and b in at:
+                ratios.append(math.dist(at[a], at[b]) / length)
+    if len(ratios) > 100 and abs(float(np.mean(ratios)) - 1) > MEAN_STRETCH:
+        raise StructureError(
+            f"{where}: bonds are {float(np.mean(ratios)):.2f} times as long as they should be on average; the "
+            "coordinates are stretched or not in Angstrom"
+        )
 
 
 def _take_out(residue: ResidueAtoms, lost: set[str]) -> None:

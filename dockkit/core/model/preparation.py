@@ -63,9 +63,8 @@ class Change:
     @property
     def label(self) -> str:
         """Such as ``HIS A:361``; empty for a change of the whole chain."""
-        return (
-            f"{self.residue_name} {self.chain}:{self.author_number}{self.insertion_code}" if self.residue_name else ""
-        )
+        where = f"{self.chain}:" if self.chain else ""
+        return f"{self.residue_name} {where}{self.author_number}{self.insertion_code}" if self.residue_name else ""
 
     @property
     def sentence(self) -> str:
