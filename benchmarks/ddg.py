@@ -41,7 +41,7 @@ def prepared(complexes: Path, name: str) -> dict:
     if name not in _PREPARED:
         stem = complexes / f"{name}_nowat"
         receptor = steps.run_receptor(
-            {"entry": f"{stem}_protein.pdb", "chain": "", "ph": 7.4, "numbering": "uniprot", "kinase": "", "seed": 0},
+            {"entry": f"{stem}_protein.pdb", "chain": "", "preparation": {"waters": "none"}, "numbering": "uniprot", "kinase": "", "seed": 0},
             {},
             Path(),
         )

@@ -16,7 +16,8 @@ from dockkit.core.errors import StoreError, StructureError
 from dockkit.core.geometry import dihedral
 from dockkit.core.library import library_dir
 from dockkit.core.model import Receptor
-from dockkit.forcefield.system import receptor_topology
+from dockkit.core.settings import PreparationSettings
+from dockkit.forcefield.system import receptor_parameters, receptor_topology
 from dockkit.structure import catalogue, extract_het, find_entry, library, prepare_receptor, read_structure
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "data" / "structures"
@@ -184,7 +185,7 @@ def test_every_amino_acid_builds_a_system(tmp_path: Path, sequence: str) -> None
 
 @pytest.mark.parametrize(("ph", "expected"), [(1.0, {"HD1", "HE2", "HD2"}), (7.4, {"HE2"}), (12.0, {"HE2"})])
 def test_protonation_follows_the_ph(tmp_path: Path, ph: float, expected: set[str]) -> None:
-    receptor = prepare(write(tmp_path, peptide_pdb("AHDEKCA")), ph=ph)
+    receptor = prepare(write(tmp_path, peptide_pdb("AHDEKCA")), settings=PreparationSettings(ph=ph))
     names = {
         str(receptor.residue_names[r]): set(receptor.atom_names[receptor.atom_indices(r)].tolist()) for r in range(9)
     }
@@ -224,7 +225,11 @@ def test_a_missing_side_chain_end_is_rebuilt_and_the_rest_stays(tmp_path: Path) 
         if not (line[17:20] in ("LYS", "ARG") and line[12:16].strip() in ("CD", "CE", "NZ", "NE", "CZ", "NH1", "NH2"))
     )
     receptor = prepare(write(tmp_path, cut))
-    assert any("LYS 2 CD CE NZ" in note for note in receptor.notes)
+    built = {c.label: c.what for c in receptor.changes if c.kind == "atoms"}
+    assert built == {
+        "LYS A:2": "missing atoms built: CD CE NZ",
+        "ARG A:4": "missing atoms built: CD NE CZ NH1 NH2",
+    }
     raw = read_structure(tmp_path / "x.pdb")
     for xyz in raw.coordinates[raw.atom_names != "OXT"]:
         assert np.abs(receptor.coordinates - xyz).max(axis=1).min() < 1e-9
@@ -237,15 +242,18 @@ def test_a_break_is_capped_on_both_sides_and_noted(tmp_path: Path) -> None:
     names = receptor.residue_names.tolist()
     assert names == ["ACE", "ALA", "GLY", "ALA", "VAL", "NME", "ACE", "SER", "ALA", "GLY", "ALA", "NME"]
     assert receptor.segments.tolist() == [0] * 6 + [1] * 6
-    assert any("2 residues absent" in note for note in receptor.notes)
+    (broken,) = [c for c in receptor.changes if c.kind == "break"]
+    assert broken.label == "VAL A:4"
+    assert "SER 7" in broken.what
+    assert "capped" in broken.what
     energy(receptor)
 
 
 def test_modified_residues_are_reverted_with_a_note(tmp_path: Path) -> None:
     text = peptide_pdb("ATA").replace("THR", "TPO")
-    receptor = prepare(write(tmp_path, text))
+    receptor = prepare(write(tmp_path, text), settings=PreparationSettings(phosphorylation="revert"))
     assert receptor.residue_names.tolist() == ["ACE", "ALA", "THR", "ALA", "NME"]
-    assert any("TPO 2 to THR (phosphorylated" in note for note in receptor.notes)
+    assert [c.label for c in receptor.changes if c.kind == "modified"] == ["TPO A:2"]
 
 
 def test_preparing_twice_gives_the_same_atoms(tmp_path: Path) -> None:
@@ -306,13 +314,11 @@ def test_the_bundled_abl1_builds_a_system() -> None:
     raw = read_structure(library_dir("structures") / entry.file)
     receptor = prepare_receptor(raw, name=entry.name, kinase=None, uniprot_numbers=raw.author_numbers)
     assert str(receptor.residue_names[receptor.residue_index(315)]) == "THR"
-    system = ForceField("amber14/protein.ff14SB.xml").createSystem(receptor_topology(receptor))
-    assert system.getNumParticles() == receptor.n_atoms
+    assert receptor_parameters(receptor).n_atoms == receptor.n_atoms
 
 
 @needs_reference
 @pytest.mark.parametrize("pdb", ["1m17", "5bvw", "1atp", "5p9i"])
 def test_deposited_structures_build_a_system(pdb: str) -> None:
     receptor = prepare(REFERENCE / f"{pdb}.pdb")
-    system = ForceField("amber14/protein.ff14SB.xml").createSystem(receptor_topology(receptor))
-    assert system.getNumParticles() == receptor.n_atoms
+    assert receptor_parameters(receptor).n_atoms == receptor.n_atoms

@@ -46,6 +46,11 @@ class StructureSettings(PreparationSettings):
     chain: str = ""
     waters: Literal["bridging", "none"] = "none"
 
+    @property
+    def preparation(self) -> dict[str, Any]:
+        """What :class:`PreparationSettings` takes."""
+        return self.model_dump(mode="json", include=set(PreparationSettings.model_fields))
+
 
 class DockingSettings(_Settings):
     """AutoDock Vina."""

@@ -168,7 +168,7 @@ class _Builder:
             {
                 "entry": template.name,
                 "chain": "" if template.entry else study.structures.chain,
-                "ph": study.structures.ph,
+                "preparation": study.structures.preparation,
                 "numbering": study.numbering,
                 "kinase": gene,
                 "seed": study.seed,

@@ -34,7 +34,7 @@ from dockkit.core.model import (
     Trajectory,
     Variant,
 )
-from dockkit.core.settings import DockingSettings, EnergySettings, MdSettings, RelaxSettings
+from dockkit.core.settings import DockingSettings, EnergySettings, MdSettings, PreparationSettings, RelaxSettings
 from dockkit.docking.atp import place_atp
 from dockkit.docking.bound import pose_from_bound_file, pose_from_group, pose_from_input
 from dockkit.docking.choose import choose_pose
@@ -80,7 +80,10 @@ def run_receptor(params: Params, inputs: Inputs, work_dir: Path) -> Receptor:
     entry = _library_entry(params["entry"])
     path = library_dir("structures") / entry.file if entry else Path(params["entry"])
     raw = read_structure(path, params["chain"])
-    found, numbers = identify_kinase(raw.sequence, segments=raw.segments)
+    try:
+        found, numbers = identify_kinase(raw.sequence, segments=raw.segments)
+    except StructureError as error:
+        raise StructureError(f"{path}: chain {raw.chain or '(blank)'}: {error}") from error
     wanted = _kinase_of(params["kinase"])
     if wanted is not None and wanted.uniprot != found.uniprot:
         raise StructureError(
@@ -92,8 +95,9 @@ def run_receptor(params: Params, inputs: Inputs, work_dir: Path) -> Receptor:
         name=entry.name if entry else path.name.split(".")[0],
         kinase=found,
         uniprot_numbers=numbers,
-        ph=params["ph"],
+        settings=PreparationSettings(**params["preparation"]),
         modelled=bool(entry and entry.modelled),
+        seed=params["seed"],
     )
     return dataclasses.replace(receptor, conformation=measure_conformation(receptor, found))
 
@@ -329,7 +333,7 @@ def run_comparison(params: Params, inputs: Inputs, work_dir: Path) -> DynamicsCo
 
 
 STEPS: dict[str, Step] = {
-    "receptor": Step("1", run_receptor),
+    "receptor": Step("2", run_receptor),
     "ligand": Step("1", run_ligand),
     "parameters": Step("1", run_parameters),
     "pose": Step("1", run_pose),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -232,6 +232,10 @@ def _computed(
         return {}, [Change("protonation", f"states at pH {ph:g} from model pKa values, not from the structure", why)]
 
 
+def _by_model(ph: float) -> Change:
+    return Change("protonation", f"states at pH {ph:g} from model pKa values, not from the structure", "as asked")
+
+
 def assign_states(
     residues: list[WorkResidue],
     ph: float,
@@ -239,6 +243,7 @@ def assign_states(
     *,
     groups: Sequence[HetGroup] = (),
     waters: Sequence[HetGroup] = (),
+    method: Literal["propka", "model"] = "propka",
 ) -> list[Change]:
     """Decide which titratable hydrogens are absent.
 
@@ -258,6 +263,8 @@ def assign_states(
         Ligands and metals that stay.
     waters : sequence of HetGroup
         Near the chain.
+    method : {"propka", "model"}
+        ``model`` takes the pK_a of free residues in water.
 
     Returns
     -------
@@ -265,7 +272,7 @@ def assign_states(
         Every histidine; every other residue whose state is unusual, uncertain, or was kept against PROPKA; PROPKA's
         failure, if it fails.
     """
-    pkas, failure = _computed(residues, groups, ph)
+    pkas, failure = _computed(residues, groups, ph) if method == "propka" else ({}, [_by_model(ph)])
     found: list[tuple[int, Change]] = []
     near = Surroundings(residues, groups)
     states: dict[int, tuple[str, ...]] = {}
