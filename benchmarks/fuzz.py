@@ -7,11 +7,11 @@ a child process. An input is
 * ``read``: a receptor, and whatever differs from the receptor of the good file is stated;
 * ``crashed``: any other exception, an error without a useful message, or the death of the process;
 * ``hung``: no answer within the time limit;
-* ``silent``: a receptor that lacks a residue of the good file's, has one more or another one, or has an observed heavy
-  atom more than 1 Angstrom elsewhere, or has a residue at its place under another UniProt number, where no Change or note that the good file does not have (or one that only the
-  good file has) names that residue or a range that holds it. A statement about the whole chain or file suffices for
-  residues that are gone, and for everything where it says that another chain, model or order was taken. Statements
-  about waters do not count.
+* ``silent``: a receptor that lacks a residue of the good file's, has one more or another one, has an observed heavy
+  atom more than 1 Angstrom elsewhere, or a residue at its place under another UniProt number, where no Change or note
+  that only one of the two receptors has names that residue or a range that holds it. A statement about the whole chain
+  or file suffices for residues that are gone, and for everything where it says that another chain, model or order was
+  taken. Statements about waters do not count.
 
     python benchmarks/fuzz.py --structures ../shared/data/structures --n 500 --out benchmarks/out/fuzz
 """
