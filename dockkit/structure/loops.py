@@ -11,17 +11,25 @@ from scipy.spatial import cKDTree
 
 from dockkit.core.geometry import dihedral
 from dockkit.core.model import Change, FloatArray
-from dockkit.core.residues import one_letter, templates, three_letter
+from dockkit.core.residues import one_letter, residue_templates, templates, three_letter
 from dockkit.core.rings import count_piercings, residue_rings
 from dockkit.structure.fragments import fragment_library
 from dockkit.structure.loop_search import FLANKS, Candidates, Gap, search, surroundings
 from dockkit.structure.repair import WorkResidue, add_side_chain, clash, heavy_cloud
 
-MAX_LENGTH: Final = 8
-"""Longest stretch that is built: up to here the median error measured on crystal loops stays below 1 A."""
+MAX_LENGTH: Final = 12
+"""Longest stretch that is built where a bundled structure has it, with flanks that fit within ``TRUSTED``."""
 
-EXPECTED_ERROR: Final = {1: 0.2, 2: 0.2, 3: 0.3, 4: 0.4, 5: 0.6, 6: 0.8, 7: 0.9, 8: 1.0, 9: 1.8, 10: 2.4}
-"""Median backbone RMSD by length, Angstrom, from ``benchmarks/loops.py``, the kinase's own structures excluded."""
+MAX_DRAWN: Final = 5
+"""Longest that is built where none has it: beyond, the error measured on crystal loops is mostly above 2 A."""
+
+TRUSTED: Final = 1.0
+"""Flanks of a fragment that fit this well, Angstrom, mean that the fragment is the homologous stretch."""
+
+TRUSTED_ERROR: Final = {1: (0.1, 0.2), 3: (0.3, 0.8), 5: (0.6, 1.0), 7: (0.8, 1.5), 9: (0.9, 1.7), 11: (1.2, 3.4)}
+DRAWN_ERROR: Final = {1: (0.2, 0.4), 3: (0.6, 1.7), 5: (1.3, 5.0)}
+"""Median and 90th percentile of the backbone RMSD by length (from), Angstrom: ``benchmarks/loops.py``, the kinase's own
+structures excluded; with a fragment to trust, and without."""
 
 N_DRESSED: Final = 6
 """Candidates that get side chains."""
@@ -50,6 +58,7 @@ class _Model:
     residues: list[WorkResidue]
     oxygen: FloatArray
     origin: str
+    context: float
     score: float
     problem: str
 
@@ -224,7 +233,8 @@ def _dress(
         source = f"from {library.entries[origin]} {numbers[0]}-{numbers[1]}, whose flanks fit within {fit:.1f} A"
     problem = _problem(residues, first, last, built, rest)
     score = float(found.scores[row]) + DRESSED_WEIGHT * overlap
-    return _Model(built, found.oxygens[row, 0], source, score, problem)
+    context = float(found.contexts[row]) if origin >= 0 else np.inf
+    return _Model(built, found.oxygens[row, 0], source, context, score, problem)
 
 
 def _shells(head: WorkResidue, tail: WorkResidue, hole: _Break, kept: list[WorkResidue]) -> list[WorkResidue]:
@@ -256,10 +266,11 @@ def _problem(residues: list[WorkResidue], first: int, last: int, built: list[Wor
     return ""
 
 
-def _bonds(chain: list[WorkResidue]) -> list[tuple[FloatArray, FloatArray]]:
+def chain_bonds(chain: list[WorkResidue]) -> list[tuple[FloatArray, FloatArray]]:
+    """Return the ends of every bond inside and between residues of a chain."""
     found = []
     for residue in chain:
-        template = templates().get(residue.name)
+        template = residue_templates().get(residue.name)
         inside = template.bonds if template else ()
         found += [(residue.xyz[a], residue.xyz[b]) for a, b in inside if a in residue.xyz and b in residue.xyz]
     for before, after in zip(chain, chain[1:], strict=False):
@@ -275,8 +286,8 @@ def _threaded(residues: list[WorkResidue], first: int, last: int, built: list[Wo
         r for i, r in enumerate(residues)
         if not first < i < last and "CA" in r.xyz and float(np.linalg.norm(r.xyz["CA"] - middle)) < far
     ]  # fmt: skip
-    new = _bonds([residues[first], *built, replace(residues[last], segment=built[0].segment)])
-    old = _bonds(near)
+    new = chain_bonds([residues[first], *built, replace(residues[last], segment=built[0].segment)])
+    old = chain_bonds(near)
     own = [ring for residue in built for ring in residue_rings(residue.name, residue.xyz)]
     theirs = [ring for residue in near for ring in residue_rings(residue.name, residue.xyz)]
     starts, ends = (np.array([bond[side] for bond in new]) for side in (0, 1))
@@ -286,7 +297,7 @@ def _threaded(residues: list[WorkResidue], first: int, last: int, built: list[Wo
 
 def _attempt(
     residues: list[WorkResidue], hole: _Break, widen: int, others: FloatArray, seed: int,
-    excluded: NDArray[np.bool_] | None,
+    excluded: NDArray[np.bool_] | None, max_drawn: int,
 ) -> tuple[_Model | None, str]:  # fmt: skip
     """Build the missing part with ``widen`` residues opened on either side; return the best or the reason why not."""
     first, last = hole.index - widen, hole.index + 1 + widen
@@ -312,13 +323,17 @@ def _attempt(
     good = [model for model in models if not model.problem]
     if not good:
         return None, f"no candidate fits: {models[0].problem}"
+    if len(hole.letters) > max_drawn:
+        good = [model for model in good if model.context <= TRUSTED]
+        if not good:
+            return None, f"no bundled structure has this stretch, and it is longer than {max_drawn} residues"
     return min(good, key=lambda model: model.score), ""
 
 
 def _changes(model: _Model, hole: _Break, widen: int) -> list[Change]:
     span = f"{hole.numbers[0]}-{hole.numbers[-1]}" if len(hole.numbers) > 1 else f"{hole.numbers[0]}"
-    error = EXPECTED_ERROR[min(len(model.residues), max(EXPECTED_ERROR))]
-    why = f"{model.origin}; backbone error expected {error:.1f} A (median of crystal loops of this length)"
+    median, bad = _expected(len(model.residues), model.context)
+    why = f"{model.origin}; expected backbone error {median:.1f} A, one in ten above {bad:.1f} A"
     changes = []
     for residue in model.residues:
         fresh = residue.number in hole.numbers
@@ -327,6 +342,12 @@ def _changes(model: _Model, hole: _Break, widen: int) -> list[Change]:
             Change("loop", what, why, residue.name, residue.chain, residue.number, residue.icode, residue.uniprot)
         )
     return changes
+
+
+def _expected(length: int, context: float) -> tuple[float, float]:
+    """Return median and 90th percentile of the error of such loops, Angstrom."""
+    table = TRUSTED_ERROR if context <= TRUSTED else DRAWN_ERROR
+    return table[max(start for start in table if start <= length)]
 
 
 def _left(residues: list[WorkResidue], hole: _Break, reason: str) -> Change:
@@ -339,7 +360,8 @@ def _left(residues: list[WorkResidue], hole: _Break, reason: str) -> Change:
 
 def build_loops(
     residues: list[WorkResidue], sequence: str, *, seqres: tuple[str, ...] = (), others: FloatArray | None = None,
-    max_length: int = MAX_LENGTH, seed: int = 0, excluded_kinases: frozenset[str] = frozenset(),
+    max_length: int = MAX_LENGTH, max_drawn: int = MAX_DRAWN, seed: int = 0,
+    excluded_kinases: frozenset[str] = frozenset(),
 ) -> tuple[list[WorkResidue], list[Change]]:  # fmt: skip
     """Build the short stretches that are missing inside a chain.
 
@@ -362,6 +384,8 @@ def build_loops(
         Heavy atoms that are not in ``residues`` (ligands, partner chains), to be kept clear of.
     max_length : int
         Longest stretch to build; 0 for none.
+    max_drawn : int
+        Longest to build where no bundled structure has the stretch.
     seed : int
     excluded_kinases : frozenset of str
         UniProt accessions whose bundled structures are not used (for measuring).
@@ -385,7 +409,7 @@ def build_loops(
             reason = f"longer than the {max_length} residues that can be built well"
         model, widen = None, 0
         while not reason and model is None and widen <= 1:
-            model, problem = _attempt(chain, hole, widen, away, seed, excluded)
+            model, problem = _attempt(chain, hole, widen, away, seed, excluded, max_drawn)
             widen += model is None
             if widen > 1:
                 reason = problem

@@ -1,0 +1,248 @@
+"""A kinase in a conformation that no structure at hand has: template, graft, preparation, minimisation, check."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from dockkit.core.errors import InputError, StructureError
+from dockkit.core.library import library_dir
+from dockkit.core.model import Assembly, Change, Conformation, IntArray, Kinase, Receptor, StructureEntry
+from dockkit.core.settings import PreparationSettings
+from dockkit.forcefield.system import born_parameters, make_region, receptor_parameters, region_system
+from dockkit.kinase import identify_kinase, load_kinase, measure_conformation, motifs
+from dockkit.sampling import minimise
+from dockkit.structure import catalogue, prepare_receptor, read_structure
+from dockkit.structure.states import Graft, KinaseState, Part, crystal_receptor, faults, graft_state
+
+STATES: Final[tuple[KinaseState, ...]] = ("dfg-in", "dfg-out", "alpha-c-in", "alpha-c-out")
+
+MOBILE_WITHIN: Final = 5.0
+KEPT_WITHIN: Final = 11.0
+"""Residues with an atom within so many Angstrom of what was grafted or searched move, or are kept around."""
+
+STAGES: Final = ((20.0, 200), (3.0, 1000))
+"""Backbone restraint (kcal/mol/A^2) and L-BFGS iterations, one minimisation after the other."""
+
+DIELECTRIC: Final = 4.0
+CUTOFF: Final = 10.0
+
+EXPECTED_ERROR: Final[dict[str, str]] = {}
+
+
+def _measured(entry: StructureEntry) -> tuple[str, str]:
+    return entry.dfg, entry.alpha_c
+
+
+def _has(state: KinaseState, dfg: str, alpha_c: str) -> bool:
+    part, _, value = state.rpartition("-")
+    return (dfg if part == "dfg" else alpha_c) == value
+
+
+def _likeness(kinase: Kinase, other: Kinase) -> float:
+    """Return the fraction of pocket positions with the same residue."""
+    same = [
+        a > 0 and b > 0 and kinase.sequence[a - 1] == other.sequence[b - 1]
+        for a, b in zip(kinase.pocket, other.pocket, strict=True)
+    ]
+    return float(np.mean(same))
+
+
+def choose_template(
+    kinase: Kinase, state: KinaseState, *, dfg: str = "", excluded: frozenset[str] = frozenset()
+) -> tuple[StructureEntry, str]:
+    """Return the bundled crystal structure that serves best as template, and why.
+
+    Those whose activation loop is whole, or lacks at most what can be built, come first; among them those with a loop
+    of the target's length; then the pocket most alike.
+
+    Parameters
+    ----------
+    kinase : Kinase
+        The target.
+    state : {"dfg-in", "dfg-out", "alpha-c-in", "alpha-c-out"}
+    dfg : str
+        For a state of the helix: the DFG state that is to stay.
+    excluded : frozenset of str
+        UniProt accessions not to use.
+
+    Raises
+    ------
+    StructureError
+        The library has no structure in this state.
+    """
+    fitting = [
+        entry
+        for entry in catalogue()
+        if not entry.modelled
+        and _has(state, entry.dfg, entry.alpha_c)
+        and entry.uniprot not in excluded
+        and (state.startswith("dfg") or dfg in ("", "unknown", entry.dfg))
+    ]
+    if not fitting:
+        raise StructureError(f"the library has no structure of another kinase in state {state}; give a template file")
+    wanted = len(motifs(kinase)["activation_loop"])
+    ranked = []
+    for entry in fitting:
+        other = load_kinase(entry.kinase)
+        loop = motifs(other)["activation_loop"]
+        raw = read_structure(library_dir("structures") / entry.file)
+        absent = len(set(loop) - set(raw.author_numbers.tolist()))
+        likeness = _likeness(kinase, other)
+        cost = 0.02 * absent + 0.03 * abs(len(loop) - wanted) - likeness
+        ranked.append((cost, entry.name, entry, likeness, absent, len(loop)))
+    _, _, entry, likeness, absent, length = min(ranked, key=lambda row: row[:2])
+    why = (
+        f"{100 * likeness:.0f} % of the pocket alike, activation loop of {length} residues ({wanted} in "
+        f"{kinase.gene}), {absent} of them absent"
+    )
+    return entry, why
+
+
+def _template(name: str, chain: str) -> tuple[Receptor, Kinase]:
+    """Read a template by library name or as a file; heavy atoms only."""
+    entry = next((entry for entry in catalogue() if entry.name == name.lower()), None)
+    path = library_dir("structures") / entry.file if entry else Path(name)
+    raw = read_structure(path, chain)
+    kinase, numbers = identify_kinase(raw.sequence, segments=raw.segments)
+    receptor = crystal_receptor(
+        raw, name=entry.name if entry else path.name.split(".")[0], kinase=kinase, numbers=numbers
+    )
+    return dataclasses.replace(receptor, conformation=measure_conformation(receptor, kinase)), kinase
+
+
+def model_state(
+    receptor: Receptor, kinase: Kinase, state: KinaseState, *, template: str = "", template_chain: str = "",
+    parts: tuple[Part, ...] | None = None, excluded: frozenset[str] = frozenset(),
+    settings: PreparationSettings | None = None, seed: int = 0,
+) -> Receptor:  # fmt: skip
+    """Model a kinase in a conformation it was not seen in.
+
+    Parameters
+    ----------
+    receptor : Receptor
+        Prepared, with UniProt numbers; waters and ions in it are left out of the model.
+    kinase : Kinase
+        Of ``receptor``.
+    state : {"dfg-in", "dfg-out", "alpha-c-in", "alpha-c-out"}
+    template : str
+        Name of a bundled structure, or a file; empty takes the best bundled structure in the wanted state.
+    template_chain : str
+        Chain of a template file.
+    parts : tuple of {"activation loop", "alpha-C", "P-loop"}, optional
+        What to take from the template.
+    excluded : frozenset of str
+        UniProt accessions of kinases whose bundled structures are used for nothing (for measuring).
+    settings : PreparationSettings, optional
+        Protonation and flips; waters and metals are left out, and loops outside the grafts stay as they are.
+    seed : int
+
+    Returns
+    -------
+    Receptor
+        ``modelled``; its name ends in the state; ``changes`` and ``notes`` say what came from where and the error to
+        expect; ``conformation`` as measured.
+
+    Raises
+    ------
+    InputError
+        No such state.
+    StructureError
+        The template is not in the wanted state, lacks the segments, or the model did not come out in that state.
+    """
+    if state not in STATES:
+        raise InputError(f"no state '{state}'; choose one of: {', '.join(STATES)}")
+    why = "given"
+    if not template:
+        entry, why = choose_template(kinase, state, dfg=receptor.conformation.dfg, excluded=excluded)
+        template = entry.name
+    donor, donor_kinase = _template(template, template_chain)
+    seen = donor.conformation
+    if not _has(state, seen.dfg, seen.alpha_c):
+        raise StructureError(
+            f"{donor.name} cannot serve as template for {state}: measured DFG {seen.dfg}, alpha-C {seen.alpha_c} "
+            f"({_distances(seen)}); choose another template"
+        )
+    loop = motifs(kinase)["activation_loop"]
+    graft = graft_state(
+        receptor,
+        kinase,
+        donor,
+        donor_kinase,
+        state=state,
+        activation_loop=loop,
+        parts=parts,
+        seed=seed,
+        excluded=excluded,
+    )
+    plain = (settings or PreparationSettings()).model_copy(
+        update={"waters": "none", "metals": "none", "longest_loop": 0, "phosphorylation": "keep"}
+    )
+    name = f"{receptor.name}-{state}"
+    built = prepare_receptor(
+        graft.raw, name=name, kinase=kinase, uniprot_numbers=graft.uniprot_numbers, settings=plain, modelled=True
+    )
+    relaxed = _relaxed(built, graft)
+    return _checked(relaxed, receptor, donor, kinase, state, graft, why)
+
+
+def _distances(conformation: Conformation) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.1f} A" for name, value in conformation.measures)
+
+
+def _relaxed(receptor: Receptor, graft: Graft) -> Receptor:
+    """Minimise what was grafted, searched or built and the residues around it; the rest is held."""
+    parameters = receptor_parameters(receptor)
+    radii, scales = born_parameters(receptor.elements, parameters.bond_atoms)
+    assembly = Assembly(receptor, "", np.zeros(0, dtype=str), parameters, radii, scales)
+    moved = np.isin(receptor.uniprot_numbers, sorted(graft.grafted | graft.rebuilt))
+    mobile = _near(receptor, np.flatnonzero(moved), MOBILE_WITHIN)
+    region = make_region(assembly, mobile, _near(receptor, mobile, KEPT_WITHIN))
+    xyz = np.array(receptor.coordinates)
+    for restraint, iterations in STAGES:
+        system = region_system(
+            assembly, region, xyz, dielectric=DIELECTRIC, cutoff=CUTOFF, backbone_restraint=restraint
+        )  # fmt: skip
+        xyz, _ = minimise(system, region, xyz, iterations)
+    return dataclasses.replace(receptor, coordinates=xyz)
+
+
+def _near(receptor: Receptor, residues: IntArray, distance: float) -> IntArray:
+    chosen = np.isin(receptor.atom_residue, residues)
+    gaps, _ = cKDTree(receptor.coordinates[chosen]).query(receptor.coordinates, distance_upper_bound=distance)
+    return np.union1d(residues, np.unique(receptor.atom_residue[np.isfinite(gaps)]))
+
+
+def _checked(
+    model: Receptor, start: Receptor, donor: Receptor, kinase: Kinase, state: KinaseState, graft: Graft, why: str
+) -> Receptor:
+    conformation = measure_conformation(model, kinase)
+    if not _has(state, conformation.dfg, conformation.alpha_c):
+        raise StructureError(
+            f"{start.name}: the model after {donor.name} came out DFG {conformation.dfg}, alpha-C "
+            f"{conformation.alpha_c}, not {state} ({_distances(conformation)}); try another template"
+        )
+    wrong = faults(model)
+    if wrong:
+        raise StructureError(f"{start.name}: the model after {donor.name} is not sound: {'; '.join(wrong)}")
+    error = EXPECTED_ERROR.get(state, "")
+    head = Change(
+        "model",
+        f"{state} modelled after {donor.name} ({donor.kinase}); measured {_distances(conformation)}",
+        f"template {why}. {error}".rstrip(),
+    )
+    loose = [r for r in np.flatnonzero(start.uniprot_numbers == 0) if start.residue_names[r] not in ("ACE", "NME")]
+    left = sorted({str(start.residue_names[r]) for r in loose} & {"HOH", "MG", "MN", "ZN", "CA", "NA", "K", "CL"})
+    gone = (
+        [Change("removed", f"{', '.join(left)} of {start.name} not carried over", "the site changes")] if left else []
+    )
+    changes = (head, *graft.changes, *gone, *model.changes)
+    notes = (head.sentence, *(change.sentence for change in graft.changes if not change.residue_name))
+    return dataclasses.replace(
+        model, conformation=conformation, changes=changes, notes=(*notes, *(c.sentence for c in gone), *model.notes),
+        source=f"model of {start.source or start.name}",
+    )  # fmt: skip
