@@ -182,72 +182,102 @@ def _read(codes: list[str]) -> dict[str, Component | None]:
 
 def _entries(tables: dict[str, dict[str, Any]], codes: list[str]) -> dict[str, Component | None]:
     summary, atoms, bonds = tables["chem_comp"], tables["chem_comp_atom"], tables["chem_comp_bond"]
-    heads = np.concatenate(_rows(summary["id"], codes))
-    atom_rows, bond_rows = _rows(atoms["comp_id"], codes), _rows(bonds["comp_id"], codes)
-    all_atoms, all_bonds = np.concatenate(atom_rows), np.concatenate(bond_rows)
-    texts = {name: _strings(atoms[name], all_atoms) for name in ("atom_id", "alt_atom_id", "type_symbol")}
-    charges = _numbers(atoms["charge"], all_atoms)
-    ideal, model = (np.column_stack([_numbers(atoms[f.format(axis)], all_atoms) for axis in "xyz"]) for f in _CARTESIAN)
-    ends = [_strings(bonds[name], all_bonds) for name in ("atom_id_1", "atom_id_2", "value_order")]
-    facts = dict(
-        zip(
-            _strings(summary["id"], heads),
-            zip(_strings(summary["name"], heads), _strings(summary["type"], heads), strict=True),
-            strict=True,
-        )
-    )
-    found: dict[str, Component | None] = {}
-    start = first = 0
-    for k, code in enumerate(codes):
-        rows = slice(start, start := start + len(atom_rows[k]))
-        links = slice(first, first := first + len(bond_rows[k]))
-        if code not in facts or rows.start == rows.stop:
-            found[code] = None
-            continue
-        names = texts["atom_id"][rows]
-        index = {str(name): i for i, name in enumerate(names)}
-        pairs = [(index[str(a)], index[str(b)]) for a, b in zip(ends[0][links], ends[1][links], strict=True)]
-        xyz = ideal[rows] if np.isfinite(ideal[rows]).all() else model[rows]
-        found[code] = Component(
-            code=code, name=str(facts[code][0]), kind=str(facts[code][1]).lower(),
-            atom_names=names, old_names=texts["alt_atom_id"][rows],
-            elements=np.array([str(e).capitalize() for e in texts["type_symbol"][rows]]),
-            charges=np.nan_to_num(charges[rows]).astype(np.int64),
-            bonds=np.array(pairs, dtype=np.int64).reshape(-1, 2), orders=ends[2][links], coordinates=xyz,
-        )  # fmt: skip
+    heads, rows, links = (_windows(column, codes) for column in (summary["id"], atoms["comp_id"], bonds["comp_id"]))
+    return {
+        code: _entry(code, (summary, heads[code]), (atoms, rows[code]), (bonds, links.get(code, (0, 0))))
+        if code in heads and code in rows
+        else None
+        for code in codes
+    }
+
+
+Window = tuple[int, int]
+"""First row and the one behind the last."""
+
+
+def _entry(
+    code: str,
+    head: tuple[dict[str, Any], Window],
+    atoms: tuple[dict[str, Any], Window],
+    bonds: tuple[dict[str, Any], Window],
+) -> Component:
+    names = _strings("atom_id", *atoms)
+    index = {str(name): k for k, name in enumerate(names)}
+    ends = zip(_strings("atom_id_1", *bonds), _strings("atom_id_2", *bonds), strict=True)
+    xyz = np.zeros((0, 3))
+    for pattern in _CARTESIAN:
+        xyz = np.column_stack([_numbers(pattern.format(axis), *atoms) for axis in "xyz"])
+        if np.isfinite(xyz).all():
+            break
+    return Component(
+        code=code, name=str(_strings("name", *head)[0]), kind=str(_strings("type", *head)[0]).lower(),
+        atom_names=names, old_names=_strings("alt_atom_id", *atoms),
+        elements=np.array([str(element).capitalize() for element in _strings("type_symbol", *atoms)]),
+        charges=np.nan_to_num(_numbers("charge", *atoms)).astype(np.int64),
+        bonds=np.array([(index[str(a)], index[str(b)]) for a, b in ends], dtype=np.int64).reshape(-1, 2),
+        orders=_strings("value_order", *bonds), coordinates=xyz,
+    )  # fmt: skip
+
+
+def _windows(column: dict[str, Any], codes: list[str]) -> dict[str, Window]:
+    """Return the rows of a sorted text column that hold each code; they are contiguous."""
+    encoding = column["data"]["encoding"][0]
+    text, offsets = encoding["stringData"], _decode(encoding["offsets"], encoding["offsetEncoding"])
+    indices = _decode(column["data"]["data"], encoding["dataEncoding"])
+    found = {}
+    for code in codes:
+        place = _place(text, offsets, code)
+        rows = np.flatnonzero(indices == place) if place >= 0 else []
+        if len(rows):
+            found[code] = int(rows[0]), int(rows[-1]) + 1
     return found
 
 
-def _rows(column: dict[str, Any], codes: list[str]) -> list[IntArray]:
-    """Return, for each code, the rows of a text column that hold it."""
-    encoding = column["data"]["encoding"][0]
-    table = _table(encoding)
-    place = {text: k for k, text in enumerate(table)}
-    indices = _decode(column["data"]["data"], encoding["dataEncoding"])
-    return [np.flatnonzero(indices == place[code]) if code in place else np.zeros(0, dtype=np.int64) for code in codes]
+def _place(text: str, offsets: Any, code: str) -> int:
+    """Return the index of a string in a packed table of strings, or -1."""
+    start = text.find(code)
+    while start >= 0:
+        k = int(np.searchsorted(offsets, start))
+        if k + 1 < len(offsets) and offsets[k] == start and offsets[k + 1] == start + len(code):
+            return k
+        start = text.find(code, start + 1)
+    return -1
 
 
-def _table(encoding: dict[str, Any]) -> list[str]:
-    text, offsets = encoding["stringData"], _decode(encoding["offsets"], encoding["offsetEncoding"]).tolist()
-    return [text[a:b] for a, b in zip(offsets, offsets[1:], strict=False)]
-
-
-def _strings(column: dict[str, Any], rows: IntArray) -> StrArray:
-    encoding = column["data"]["encoding"][0]
+def _strings(name: str, table: dict[str, Any], window: Window) -> StrArray:
+    encoding = table[name]["data"]["encoding"][0]
     text, offsets = encoding["stringData"], _decode(encoding["offsets"], encoding["offsetEncoding"])
-    indices = _decode(column["data"]["data"], encoding["dataEncoding"])[rows]
+    indices = _slice(table[name]["data"]["data"], encoding["dataEncoding"], window)
     return np.array([text[offsets[i] : offsets[i + 1]] if i >= 0 else "" for i in indices], dtype=str)
 
 
-def _numbers(column: dict[str, Any], rows: IntArray) -> FloatArray:
+def _numbers(name: str, table: dict[str, Any], window: Window) -> FloatArray:
     """Return the values of a numeric column, NaN where the file has none."""
-    values = _decode(column["data"]["data"], column["data"]["encoding"])[rows].astype(np.float64)
+    column = table[name]
+    values: FloatArray = _slice(column["data"]["data"], column["data"]["encoding"], window).astype(np.float64)
     if column["mask"] is not None:
-        values[_decode(column["mask"]["data"], column["mask"]["encoding"])[rows] != 0] = np.nan
+        values[_slice(column["mask"]["data"], column["mask"]["encoding"], window) != 0] = np.nan
     return values
 
 
-def _decode(data: bytes, encodings: list[dict[str, Any]]) -> Any:
+def _slice(data: bytes, encodings: list[dict[str, Any]], window: Window) -> Any:
+    """Return some rows of a column; packed integers outside of them are not unpacked, only summed."""
+    kinds = [step["kind"] for step in encodings]
+    if kinds[-2:] != ["IntegerPacking", "ByteArray"] or "RunLength" in kinds:
+        return _decode(data, encodings)[window[0] : window[1]]
+    values, packing = _decode(data, encodings[-1:]), encodings[-2]
+    ends = _ends(values, int(packing["byteCount"]), bool(packing["isUnsigned"]))
+    first = int(ends[window[0] - 1]) + 1 if window[0] else 0
+    last = int(ends[window[1] - 1]) + 1 if window[1] else 0
+    part = _add_up(values[first:last], ends[window[0] : window[1]] - first)
+    before = int(values[:first].sum(dtype=np.int64)) if "Delta" in kinds else 0
+    steps = [
+        {**step, "origin": int(step["origin"]) + before} if step["kind"] == "Delta" else step for step in encodings
+    ]
+    return _decode(part, steps[:-2])
+
+
+def _decode(data: Any, encodings: list[dict[str, Any]]) -> Any:
     """Undo the steps of a BinaryCIF column, last one first."""
     values: Any = data
     for step in reversed(encodings):
@@ -255,7 +285,7 @@ def _decode(data: bytes, encodings: list[dict[str, Any]]) -> Any:
         if kind == "ByteArray":
             values = np.frombuffer(values, dtype=_TYPES[step["type"]])
         elif kind == "IntegerPacking":
-            values = _unpack(values, int(step["byteCount"]), bool(step["isUnsigned"]))
+            values = _add_up(values, _ends(values, int(step["byteCount"]), bool(step["isUnsigned"])))
         elif kind == "RunLength":
             values = np.repeat(values[::2], values[1::2])
         elif kind == "Delta":
@@ -267,11 +297,16 @@ def _decode(data: bytes, encodings: list[dict[str, Any]]) -> Any:
     return values
 
 
-def _unpack(values: Any, width: int, unsigned: bool) -> Any:
-    """Add up the runs of extreme values by which packed integers stretch beyond their width."""
+def _ends(values: Any, width: int, unsigned: bool) -> Any:
+    """Return where each packed integer ends: extreme values run on into the next one."""
     high = 2 ** (8 * width - (not unsigned)) - 1
-    low = -1 if unsigned else -(high + 1)
-    ends = np.flatnonzero((values != high) & ((values != low) | unsigned))
+    extreme = values == high
+    if not unsigned:
+        extreme |= values == -(high + 1)
+    return np.flatnonzero(~extreme)
+
+
+def _add_up(values: Any, ends: Any) -> Any:
     if len(ends) == len(values):
         return values.astype(np.int32)
     starts = np.concatenate([[0], ends[:-1] + 1])

@@ -18,9 +18,7 @@ from dockkit.ligand.components import component, component_molecule, components
 from dockkit.ligand.library import find_entry
 from dockkit.ligand.perception import perceive
 
-Category = Literal[
-    "drug", "nucleotide", "cofactor", "metal", "ion", "buffer", "glycan", "lipid", "peptide", "unknown"
-]
+Category = Literal["drug", "nucleotide", "cofactor", "metal", "ion", "buffer", "glycan", "lipid", "peptide", "unknown"]
 Site = Literal["atp", "back", "allosteric", "surface", "elsewhere"]
 
 LIGANDS: Final = ("drug", "nucleotide", "cofactor", "lipid", "peptide", "unknown")
@@ -314,9 +312,7 @@ def _tree(points: ArrayLike) -> cKDTree | None:
     return cKDTree(array) if len(array) else None
 
 
-def _site(
-    group: HetGroup, pocket: cKDTree | None, hinge: cKDTree | None, protein: cKDTree | None
-) -> tuple[Site, str]:
+def _site(group: HetGroup, pocket: cKDTree | None, hinge: cKDTree | None, protein: cKDTree | None) -> tuple[Site, str]:
     share = _touching(group, pocket)
     to_hinge = float(hinge.query(group.coordinates)[0].min()) if hinge else float("nan")
     numbers = f"{share:.0%} of its atoms touch the pocket"
