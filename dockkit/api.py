@@ -9,17 +9,18 @@ from typing import Any
 
 from dockkit.core.errors import SettingsError, StoreError
 from dockkit.core.files import store_error
-from dockkit.core.model import StudyResult
-from dockkit.core.settings import Study, bundled_studies, load_study, validate_study
+from dockkit.core.model import Numbering, StudyResult
+from dockkit.core.settings import Study, bundled_studies, load_study, validate_preparation, validate_study
 from dockkit.core.task import Step
 from dockkit.execution import Event, FolderLock, run_tasks, stored_outcomes, usable_cores
 from dockkit.pipeline.collect import collect
 from dockkit.pipeline.outputs import write_outputs
 from dockkit.pipeline.plan import Plan, plan
+from dockkit.pipeline.prepare import Prepared, preparation_text, prepare_structure, write_prepared
 from dockkit.pipeline.steps import STEPS
 from dockkit.store import Outcome, Store
 
-__all__ = ["Study", "StudyResult", "compare", "compare_study", "read_study", "run_study"]
+__all__ = ["Prepared", "Study", "StudyResult", "compare", "compare_study", "read_study", "run_study"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,3 +254,61 @@ def compare(
         See :func:`execute`.
     """
     return run_study(compare_study(structure, ligands, mutations, **settings), out, jobs=jobs, fresh=fresh)
+
+
+# --------------------------------------------------------------------------------------------- one structure
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command about one structure leaves: the record as text, and the files."""
+
+    text: str
+    files: tuple[tuple[str, Path], ...]
+
+
+def prepare(
+    structure: str | Path,
+    *,
+    chain: str = "",
+    ligand_code: str = "",
+    ligand_smiles: str = "",
+    numbering: Numbering = "uniprot",
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    cache: str | Path | None = None,
+) -> Done:
+    """Make a structure ready for modelling and write it with a record of everything that was changed.
+
+    Parameters
+    ----------
+    structure : str or Path
+        PDB or mmCIF file, name of a bundled structure, PDB id, UniProt accession.
+    chain : str
+        Author chain; empty takes the first kinase chain with a ligand.
+    ligand_code, ligand_smiles : str
+        Het code of the ligand that matters, and its molecule where the component dictionary does not know it.
+    numbering : {"uniprot", "author"}
+        Of the residues in the files written.
+    settings : mapping
+        Keys of :class:`dockkit.core.settings.PreparationSettings`.
+    out : str or Path, optional
+        Folder, default ``./<name>-prepared``.
+    cache : str or Path, optional
+        Folder for downloads.
+
+    Returns
+    -------
+    Done
+
+    Raises
+    ------
+    DockkitError
+        The structure cannot be had, read or prepared, or the folder cannot be written.
+    """
+    prepared = prepare_structure(
+        structure, chain=chain, ligand_code=ligand_code, ligand_smiles=ligand_smiles,
+        settings=validate_preparation(dict(settings or {})), cache=cache,
+    )  # fmt: skip
+    folder = Path(out) if out is not None else Path(f"{prepared.name}-prepared")
+    return Done(preparation_text(prepared), tuple(write_prepared(prepared, folder, numbering)))

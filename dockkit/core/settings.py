@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -16,6 +16,9 @@ from dockkit.core.units import DEFAULT_TEMPERATURE
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_Checked = TypeVar("_Checked", bound=_Settings)
 
 
 class AtpSettings(_Settings):
@@ -159,15 +162,30 @@ def validate_study(data: dict[str, Any], where: str) -> Study:
     SettingsError
         A key is unknown, missing or has a wrong value; the message names it and the nearest valid key.
     """
+    return _validated(Study, data, where)
+
+
+def validate_preparation(data: dict[str, Any]) -> PreparationSettings:
+    """Return the settings of a preparation.
+
+    Raises
+    ------
+    SettingsError
+        As in :func:`validate_study`.
+    """
+    return _validated(PreparationSettings, data, "preparation")
+
+
+def _validated(model: type[_Checked], data: dict[str, Any], where: str) -> _Checked:
     try:
-        return Study.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
         lines = []
         for item in error.errors():
             location = item["loc"]
             key = ".".join(str(part) for part in location)
             if item["type"] == "extra_forbidden":
-                hint = nearest(str(location[-1]), _valid_keys(Study, location[:-1]))
+                hint = nearest(str(location[-1]), _valid_keys(model, location[:-1]))
                 lines.append(f"unknown key '{key}'; {hint}")
             elif item["type"] == "missing":
                 lines.append(f"key '{key}' is missing")

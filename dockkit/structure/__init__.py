@@ -2,11 +2,12 @@
 
 from dockkit.core.model import HetGroup
 from dockkit.structure.library import catalogue, find_entry
-from dockkit.structure.prepare import prepare_receptor
+from dockkit.structure.prepare import Company, prepare_receptor
 from dockkit.structure.reading import ChainSummary, RawStructure, extract_het, list_chains, read_structure
 
 __all__ = [
     "ChainSummary",
+    "Company",
     "HetGroup",
     "RawStructure",
     "catalogue",

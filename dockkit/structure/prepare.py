@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -88,6 +88,15 @@ def _standard_residues(raw: RawStructure, uniprot: list[int], revert: bool) -> t
     if not residues:
         raise StructureError(f"{raw.source}: chain {raw.chain} has no residue with a complete main chain")
     return residues, changes
+
+
+def _numbered(change: Change, raw: RawStructure, uniprot: list[int]) -> Change:
+    """Return a change of a residue of the chain with its UniProt number."""
+    if change.uniprot_number or not change.residue_name or change.chain != raw.chain:
+        return change
+    same = (raw.author_numbers == change.author_number) & (raw.insertion_codes == change.insertion_code)
+    rows = np.flatnonzero(same)
+    return replace(change, uniprot_number=uniprot[rows[0]]) if len(rows) else change
 
 
 def _split_segments(residues: list[WorkResidue]) -> None:
@@ -235,7 +244,7 @@ def prepare_receptor(
         )
     settings = settings or PreparationSettings()
     residues, changes = _standard_residues(raw, uniprot, settings.phosphorylation == "revert")
-    changes = [*raw.changes, *found, *changes]
+    changes = [_numbered(change, raw, uniprot) for change in (*raw.changes, *found)] + changes
     _split_segments(residues)
     built = _repair(residues)
     residues, loops = _build_loops(residues, raw, kinase, company, settings.longest_loop, seed)
