@@ -1,4 +1,4 @@
-"""Het codes whose role the code alone tells: facts of the PDB's component dictionary, sorted by what they do in crystals.
+"""Het codes whose role the code alone tells: facts of the PDB's component dictionary, sorted by role in crystals.
 
 Codes are checked against the dictionary in the tests. Unlisted codes are classified by their chemistry.
 """

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 import numpy as np
 from rdkit import Chem
 from rdkit.rdBase import BlockLogs
@@ -227,8 +227,8 @@ def _windows(column: dict[str, Any], codes: list[str]) -> dict[str, Window]:
     found = {}
     for code in codes:
         place = _place(text, offsets, code)
-        rows = np.flatnonzero(indices == place) if place >= 0 else []
-        if len(rows):
+        rows = np.flatnonzero(indices == place)
+        if place >= 0 and len(rows):
             found[code] = int(rows[0]), int(rows[-1]) + 1
     return found
 

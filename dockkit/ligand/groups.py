@@ -172,7 +172,7 @@ def classify_group(group: HetGroup) -> GroupClass:
         return GroupClass(by_type, f"{known.kind} in the dictionary", compound)
     entry = find_entry(group.name)
     if entry is not None:
-        category: Category = "nucleotide" if entry.binding_type == "nucleotide" else "drug"
+        category = "nucleotide" if entry.binding_type == "nucleotide" else "drug"
         return GroupClass(category, f"{entry.name} of the ligand library", compound)
     molecule = component_molecule(known) if known is not None else None
     return _by_chemistry(group, molecule, compound, "" if known else f"{group.name} is not in the dictionary")

@@ -187,11 +187,11 @@ def _orders(plain: Chem.Mol, crystal: Chem.Mol) -> list[tuple[int, ...]]:
 
 def _best(template: Chem.Mol, group: HetGroup, orders: list[tuple[int, ...]]) -> tuple[int, ...]:
     """Choose by stereo first, then by how well the bond lengths fit the bond orders."""
-    misfit = _misfits(template, group, np.array(orders))
-    ranked = [orders[k] for k in np.argsort(misfit, kind="stable")[:MAX_COMPARED]]
-    if len(ranked) == 1 or not any(atom.GetChiralTag() for atom in template.GetAtoms()):
-        return ranked[0]
-    return min(ranked, key=lambda order: len(stereo_differences(reordered(template, order), group.coordinates).wrong))
+    ranking = np.argsort(_misfits(template, group, np.array(orders)), kind="stable")[:MAX_COMPARED].tolist()
+    if len(ranking) > 1 and any(atom.GetChiralTag() for atom in template.GetAtoms()):
+        wrong = [len(stereo_differences(reordered(template, orders[k]), group.coordinates).wrong) for k in ranking]
+        return orders[ranking[wrong.index(min(wrong))]]
+    return orders[ranking[0]]
 
 
 def _misfits(template: Chem.Mol, group: HetGroup, orders: np.ndarray) -> FloatArray:

@@ -31,7 +31,7 @@ _CLEARLY_DOUBLE: Final = 0.91
 _MOST_BONDS: Final = {"C": 4, "N": 4, "O": 2, "F": 1, "Cl": 1, "Br": 1, "I": 1, "S": 4, "P": 4, "B": 4}
 _PI: Final = 20.0
 _RING: Final = 4.0
-"""Weight of giving an atom that is flat its double bond, and of keeping it in a ring, against the lengths (order of 1)."""
+"""Weights of giving a flat atom its double bond, and of keeping it in a ring; bond lengths weigh about 1."""
 
 
 def perceive(group: HetGroup) -> Chem.Mol:

@@ -1,4 +1,4 @@
-"""Atoms that the crystal does not show, placed on those that it does: hydrogens, a few missing atoms, freed warheads."""
+"""Atoms that the crystal does not show, placed on those it does: hydrogens, a few missing atoms, freed warheads."""
 
 from __future__ import annotations
 
