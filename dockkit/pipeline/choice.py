@@ -12,7 +12,8 @@ WANTED_DFG: Final = {"II": "out", "IV": "out"}
 """DFG state that a binding type needs; every other type binds DFG-in."""
 
 _FALLBACK: Final = {"out": ("out", "inter", "unknown", "in"), "in": ("in", "inter", "unknown", "out")}
-_WANTED_HELIX: Final = {"I": "in", "II": "in", "nucleotide": "in", "I1/2": "out", "III": "out"}
+_WANTED_HELIX: Final = {"I": "in", "nucleotide": "in", "I1/2": "out", "III": "out"}
+"""Type II binders have no preference here: what decides for them is DFG-out."""
 
 
 def wanted_dfg(binding_type: str) -> str:
@@ -51,7 +52,7 @@ def choose_entry(entries: Sequence[StructureEntry], binding_type: str, ligand: s
     if not entries:
         raise StructureError("the library holds no structure of this kinase; name a file under [structures]")
     order = _FALLBACK[wanted_dfg(binding_type)]
-    helix = _WANTED_HELIX.get(binding_type, "in")
+    helix = _WANTED_HELIX.get(binding_type, "" if wanted_dfg(binding_type) == "out" else "in")
 
     def preference(entry: StructureEntry) -> tuple[int, bool, bool, bool, bool, int, str]:
         dfg = order.index(entry.dfg) if entry.dfg in order else len(order)
