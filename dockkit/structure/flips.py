@@ -10,7 +10,7 @@ import numpy as np
 
 from dockkit.core.geometry import lay_template, place_atom, rotate_about, superposition, unit_vector
 from dockkit.core.hydrogens import HYDROXYLS
-from dockkit.core.model import Change, ChangeKind, FloatArray, HetGroup
+from dockkit.core.model import Change, ChangeKind, FloatArray, HetGroup, IntArray
 from dockkit.core.residues import templates
 from dockkit.structure.network import GHOST, Atoms, Network, Site
 from dockkit.structure.partners import HISTIDINE_CHARGES, SIDE_CHARGES, radius_of, surroundings
@@ -24,7 +24,7 @@ TURNED: Final = {"ND1": "CD2", "CD2": "ND1", "CE1": "NE2", "NE2": "CE1"}
 TAUTOMERS: Final = {"epsilon": frozenset({"HD1"}), "delta": frozenset({"HE2"}), "both": frozenset[str]()}
 """States of histidine and the hydrogens each lacks."""
 
-MARGIN: Final = 1.5
+MARGIN: Final = 1.0
 """A group is turned only where that lowers the energy by more, kcal/mol."""
 
 DOUBLE_COST: Final = 8.0
@@ -283,25 +283,34 @@ def optimise_amides_and_histidines(
         One per turned residue, with what it gains.
     """
     puzzle = make_puzzle(residues, groups, waters, turn=True, fixed=fixed)
-    bare = {site: puzzle.network.sites[site].cost for site in puzzle.options}
-    for site, options in puzzle.options.items():
-        puzzle.network.sites[site].cost = bare[site] + margin * np.array([option.turned for option in options])
-    chosen: dict[int, int] = {}
+    for number, options in puzzle.options.items():
+        site_cost = puzzle.network.sites[number].cost
+        puzzle.network.sites[number].cost = site_cost + margin * np.array([option.turned for option in options])
+    changes: list[tuple[int, Change]] = []
     for members in puzzle.network.components():
-        chosen.update(puzzle.network.solve(members)[1])
-    turned = [site for site, options in puzzle.options.items() if options[chosen[site]].turned]
-    for site in puzzle.options:
-        puzzle.network.sites[site].cost = bare[site]
-    gains = turn_energies(puzzle)
-    changes = []
-    for site in turned:
-        residue = residues[puzzle.residues[site]]
-        residue.xyz.update(puzzle.options[site][chosen[site]].heavy)
-        what = "ring" if residue.name == "HIS" else "amide"
-        gain = -gains[puzzle.residues[site]]
-        why = f"hydrogen bonds and contacts gain {gain:.1f} kcal/mol" if gain > 0 else "with its neighbours"
-        changes.append(change_of(residue, "flip", f"side-chain {what} turned by 180 degrees", why))
-    return changes
+        _, chosen = puzzle.network.solve(members)
+        for site in members:
+            if site not in puzzle.options or not puzzle.options[site][chosen[site]].turned:
+                continue
+            gain = _gain(puzzle, members, chosen, site) + margin
+            residue = residues[puzzle.residues[site]]
+            what = f"side-chain {'ring' if residue.name == 'HIS' else 'amide'} turned by 180 degrees"
+            why = f"hydrogen bonds and contacts gain {gain:.1f} kcal/mol"
+            changes.append((puzzle.residues[site], change_of(residue, "flip", what, why)))
+            residue.xyz.update(puzzle.options[site][chosen[site]].heavy)
+    return [change for _, change in sorted(changes, key=lambda item: item[0])]
+
+
+def _gain(puzzle: Puzzle, members: Sequence[int], chosen: Mapping[int, int], turned: int) -> float:
+    """Return what undoing one turn would cost, the other groups turned as chosen but else free, kcal/mol."""
+
+    def same(site: int) -> IntArray:
+        options = puzzle.options[site]
+        return np.array([k for k, o in enumerate(options) if o.turned == options[chosen[site]].turned])
+
+    held = {site: same(site) for site in members if site in puzzle.options}
+    undone = np.setdiff1d(np.arange(len(puzzle.options[turned])), held[turned])
+    return puzzle.network.solve(members, held | {turned: undone})[0] - puzzle.network.solve(members, held)[0]
 
 
 def choose_tautomers(
