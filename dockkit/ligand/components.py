@@ -168,11 +168,96 @@ def _path() -> Path:
     return path
 
 
+class _Column:
+    """A packed column; what is unpacked once serves all codes of one reading."""
+
+    def __init__(self, column: dict[str, Any]) -> None:
+        data = column["data"]
+        first = data["encoding"][0]
+        self.is_text = first["kind"] == "StringArray"
+        self.mask = _Column({"data": column["mask"], "mask": None}) if column["mask"] is not None else None
+        self._data, self._steps = data["data"], first["dataEncoding"] if self.is_text else data["encoding"]
+        self._text = first["stringData"] if self.is_text else ""
+        self._offsets = (first["offsets"], first["offsetEncoding"]) if self.is_text else (b"", [])
+
+    @functools.cached_property
+    def offsets(self) -> Any:
+        """Start of each string of the table, and the end of the last."""
+        return _decode(*self._offsets)
+
+    @functools.cached_property
+    def _values(self) -> Any:
+        """Return all values (indices for text), or only the raw integers where rows can be unpacked on their own."""
+        return _decode(self._data, self._steps[-1:] if self._by_rows else self._steps)
+
+    @functools.cached_property
+    def _by_rows(self) -> bool:
+        kinds = [step["kind"] for step in self._steps]
+        return kinds[-2:] == ["IntegerPacking", "ByteArray"] and "RunLength" not in kinds
+
+    @functools.cached_property
+    def _ends(self) -> Any:
+        packing = self._steps[-2]
+        return _ends(self._values, int(packing["byteCount"]), bool(packing["isUnsigned"]))
+
+    def rows(self, window: Window) -> Any:
+        """Return the numbers of some rows; packed integers before them are only summed, for the running total."""
+        if not self._by_rows:
+            return self._values[window[0] : window[1]]
+        first = int(self._ends[window[0] - 1]) + 1 if window[0] else 0
+        last = int(self._ends[window[1] - 1]) + 1 if window[1] else 0
+        part = _add_up(self._values[first:last], self._ends[window[0] : window[1]] - first)
+        steps = self._steps[:-2]
+        if any(step["kind"] == "Delta" for step in steps):
+            before = int(self._values[:first].sum(dtype=np.int64))
+            steps = [{**step, "origin": int(step.get("origin", 0)) + before} for step in steps]
+        return _decode(part, steps)
+
+    def texts(self, window: Window) -> StrArray:
+        """Return the strings of some rows."""
+        at = self.offsets
+        return np.array([self._text[at[i] : at[i + 1]] if i >= 0 else "" for i in self.rows(window)], dtype=str)
+
+    def numbers(self, window: Window) -> FloatArray:
+        """Return the values of some rows, NaN where the file has none."""
+        values: FloatArray = np.array(self.rows(window), dtype=np.float64)
+        if self.mask is not None:
+            values[self.mask.rows(window) != 0] = np.nan
+        return values
+
+    def windows(self, codes: list[str]) -> dict[str, Window]:
+        """Return the rows that hold each code; they are contiguous."""
+        indices = self.rows((0, len(self._ends))) if self._by_rows else self._values
+        found = {}
+        for code in codes:
+            place = self._place(code)
+            rows = np.flatnonzero(indices == place)
+            if place >= 0 and len(rows):
+                found[code] = int(rows[0]), int(rows[-1]) + 1
+        return found
+
+    def _place(self, code: str) -> int:
+        """Return the index of a string in the table of strings, or -1."""
+        start = self._text.find(code)
+        while start >= 0:
+            k = int(np.searchsorted(self.offsets, start))
+            if k + 1 < len(self.offsets) and self.offsets[k] == start and self.offsets[k + 1] == start + len(code):
+                return k
+            start = self._text.find(code, start + 1)
+        return -1
+
+
+Window = tuple[int, int]
+"""First row and the one behind the last."""
+
+Table = dict[str, _Column]
+
+
 def _read(codes: list[str]) -> dict[str, Component | None]:
     try:
         block = msgpack.unpackb(_path().read_bytes())["dataBlocks"][0]
         tables = {
-            category["name"].lstrip("_"): {column["name"]: column for column in category["columns"]}
+            category["name"].lstrip("_"): {column["name"]: _Column(column) for column in category["columns"]}
             for category in block["categories"]
         }
         return _entries(tables, codes)
@@ -180,9 +265,10 @@ def _read(codes: list[str]) -> dict[str, Component | None]:
         raise LigandError(f"{_path()}: not a readable component dictionary ({error}); install biotite anew") from error
 
 
-def _entries(tables: dict[str, dict[str, Any]], codes: list[str]) -> dict[str, Component | None]:
+def _entries(tables: dict[str, Table], codes: list[str]) -> dict[str, Component | None]:
     summary, atoms, bonds = tables["chem_comp"], tables["chem_comp_atom"], tables["chem_comp_bond"]
-    heads, rows, links = (_windows(column, codes) for column in (summary["id"], atoms["comp_id"], bonds["comp_id"]))
+    heads, rows = summary["id"].windows(codes), atoms["comp_id"].windows(codes)
+    links = bonds["comp_id"].windows(codes)
     return {
         code: _entry(code, (summary, heads[code]), (atoms, rows[code]), (bonds, links.get(code, (0, 0))))
         if code in heads and code in rows
@@ -191,90 +277,24 @@ def _entries(tables: dict[str, dict[str, Any]], codes: list[str]) -> dict[str, C
     }
 
 
-Window = tuple[int, int]
-"""First row and the one behind the last."""
-
-
-def _entry(
-    code: str,
-    head: tuple[dict[str, Any], Window],
-    atoms: tuple[dict[str, Any], Window],
-    bonds: tuple[dict[str, Any], Window],
-) -> Component:
-    names = _strings("atom_id", *atoms)
+def _entry(code: str, head: tuple[Table, Window], atom: tuple[Table, Window], bond: tuple[Table, Window]) -> Component:
+    summary, atoms, bonds = head[0], atom[0], bond[0]
+    names = atoms["atom_id"].texts(atom[1])
     index = {str(name): k for k, name in enumerate(names)}
-    ends = zip(_strings("atom_id_1", *bonds), _strings("atom_id_2", *bonds), strict=True)
+    ends = zip(bonds["atom_id_1"].texts(bond[1]), bonds["atom_id_2"].texts(bond[1]), strict=True)
     xyz = np.zeros((0, 3))
     for pattern in _CARTESIAN:
-        xyz = np.column_stack([_numbers(pattern.format(axis), *atoms) for axis in "xyz"])
+        xyz = np.column_stack([atoms[pattern.format(axis)].numbers(atom[1]) for axis in "xyz"])
         if np.isfinite(xyz).all():
             break
     return Component(
-        code=code, name=str(_strings("name", *head)[0]), kind=str(_strings("type", *head)[0]).lower(),
-        atom_names=names, old_names=_strings("alt_atom_id", *atoms),
-        elements=np.array([str(element).capitalize() for element in _strings("type_symbol", *atoms)]),
-        charges=np.nan_to_num(_numbers("charge", *atoms)).astype(np.int64),
+        code=code, name=str(summary["name"].texts(head[1])[0]), kind=str(summary["type"].texts(head[1])[0]).lower(),
+        atom_names=names, old_names=atoms["alt_atom_id"].texts(atom[1]),
+        elements=np.array([str(element).capitalize() for element in atoms["type_symbol"].texts(atom[1])]),
+        charges=np.nan_to_num(atoms["charge"].numbers(atom[1])).astype(np.int64),
         bonds=np.array([(index[str(a)], index[str(b)]) for a, b in ends], dtype=np.int64).reshape(-1, 2),
-        orders=_strings("value_order", *bonds), coordinates=xyz,
+        orders=bonds["value_order"].texts(bond[1]), coordinates=xyz,
     )  # fmt: skip
-
-
-def _windows(column: dict[str, Any], codes: list[str]) -> dict[str, Window]:
-    """Return the rows of a sorted text column that hold each code; they are contiguous."""
-    encoding = column["data"]["encoding"][0]
-    text, offsets = encoding["stringData"], _decode(encoding["offsets"], encoding["offsetEncoding"])
-    indices = _decode(column["data"]["data"], encoding["dataEncoding"])
-    found = {}
-    for code in codes:
-        place = _place(text, offsets, code)
-        rows = np.flatnonzero(indices == place)
-        if place >= 0 and len(rows):
-            found[code] = int(rows[0]), int(rows[-1]) + 1
-    return found
-
-
-def _place(text: str, offsets: Any, code: str) -> int:
-    """Return the index of a string in a packed table of strings, or -1."""
-    start = text.find(code)
-    while start >= 0:
-        k = int(np.searchsorted(offsets, start))
-        if k + 1 < len(offsets) and offsets[k] == start and offsets[k + 1] == start + len(code):
-            return k
-        start = text.find(code, start + 1)
-    return -1
-
-
-def _strings(name: str, table: dict[str, Any], window: Window) -> StrArray:
-    encoding = table[name]["data"]["encoding"][0]
-    text, offsets = encoding["stringData"], _decode(encoding["offsets"], encoding["offsetEncoding"])
-    indices = _slice(table[name]["data"]["data"], encoding["dataEncoding"], window)
-    return np.array([text[offsets[i] : offsets[i + 1]] if i >= 0 else "" for i in indices], dtype=str)
-
-
-def _numbers(name: str, table: dict[str, Any], window: Window) -> FloatArray:
-    """Return the values of a numeric column, NaN where the file has none."""
-    column = table[name]
-    values: FloatArray = _slice(column["data"]["data"], column["data"]["encoding"], window).astype(np.float64)
-    if column["mask"] is not None:
-        values[_slice(column["mask"]["data"], column["mask"]["encoding"], window) != 0] = np.nan
-    return values
-
-
-def _slice(data: bytes, encodings: list[dict[str, Any]], window: Window) -> Any:
-    """Return some rows of a column; packed integers outside of them are not unpacked, only summed."""
-    kinds = [step["kind"] for step in encodings]
-    if kinds[-2:] != ["IntegerPacking", "ByteArray"] or "RunLength" in kinds:
-        return _decode(data, encodings)[window[0] : window[1]]
-    values, packing = _decode(data, encodings[-1:]), encodings[-2]
-    ends = _ends(values, int(packing["byteCount"]), bool(packing["isUnsigned"]))
-    first = int(ends[window[0] - 1]) + 1 if window[0] else 0
-    last = int(ends[window[1] - 1]) + 1 if window[1] else 0
-    part = _add_up(values[first:last], ends[window[0] : window[1]] - first)
-    before = int(values[:first].sum(dtype=np.int64)) if "Delta" in kinds else 0
-    steps = [
-        {**step, "origin": int(step["origin"]) + before} if step["kind"] == "Delta" else step for step in encodings
-    ]
-    return _decode(part, steps[:-2])
 
 
 def _decode(data: Any, encodings: list[dict[str, Any]]) -> Any:

@@ -187,7 +187,7 @@ def _orders(plain: Chem.Mol, crystal: Chem.Mol) -> list[tuple[int, ...]]:
 
 def _best(template: Chem.Mol, group: HetGroup, orders: list[tuple[int, ...]]) -> tuple[int, ...]:
     """Choose by stereo first, then by how well the bond lengths fit the bond orders."""
-    ranking = np.argsort(_misfits(template, group, np.array(orders)), kind="stable")[:MAX_COMPARED].tolist()
+    ranking: list[int] = np.argsort(_misfits(template, group, np.array(orders)), kind="stable")[:MAX_COMPARED].tolist()
     if len(ranking) > 1 and any(atom.GetChiralTag() for atom in template.GetAtoms()):
         wrong = [len(stereo_differences(reordered(template, orders[k]), group.coordinates).wrong) for k in ranking]
         return orders[ranking[wrong.index(min(wrong))]]
