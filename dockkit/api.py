@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,15 @@ from dockkit.core.model import Numbering, StudyResult
 from dockkit.core.settings import Study, bundled_studies, load_study, validate_preparation, validate_study
 from dockkit.core.task import Step
 from dockkit.execution import Event, FolderLock, run_tasks, stored_outcomes, usable_cores
+from dockkit.pipeline import states
 from dockkit.pipeline.collect import collect
+from dockkit.pipeline.mutate import mutate_structure, mutation_text, write_mutated
 from dockkit.pipeline.outputs import write_outputs
 from dockkit.pipeline.plan import Plan, plan
-from dockkit.pipeline.prepare import Prepared, preparation_text, prepare_structure, write_prepared
+from dockkit.pipeline.prepare import Prepared, name_or_path, preparation_text, prepare_structure, write_prepared
+from dockkit.pipeline.states import KinaseState
 from dockkit.pipeline.steps import STEPS
+from dockkit.pipeline.variants import parse_mutations
 from dockkit.store import Outcome, Store
 
 __all__ = ["Prepared", "Study", "StudyResult", "compare", "compare_study", "read_study", "run_study"]
@@ -306,9 +310,120 @@ def prepare(
     DockkitError
         The structure cannot be had, read or prepared, or the folder cannot be written.
     """
-    prepared = prepare_structure(
-        structure, chain=chain, ligand_code=ligand_code, ligand_smiles=ligand_smiles,
-        settings=validate_preparation(dict(settings or {})), cache=cache,
-    )  # fmt: skip
+    prepared = _prepared(structure, chain, ligand_code, ligand_smiles, settings, cache)
     folder = Path(out) if out is not None else Path(f"{prepared.name}-prepared")
     return Done(preparation_text(prepared), tuple(write_prepared(prepared, folder, numbering)))
+
+
+def _prepared(
+    structure: str | Path,
+    chain: str,
+    ligand_code: str,
+    ligand_smiles: str,
+    settings: Mapping[str, Any] | None,
+    cache: str | Path | None,
+) -> Prepared:
+    return prepare_structure(
+        structure,
+        chain=chain,
+        ligand_code=ligand_code,
+        ligand_smiles=ligand_smiles,
+        settings=validate_preparation(dict(settings or {})),
+        cache=cache,
+    )
+
+
+def mutate(
+    structure: str | Path,
+    mutations: Sequence[str],
+    *,
+    chain: str = "",
+    ligand_code: str = "",
+    ligand_smiles: str = "",
+    numbering: Numbering = "uniprot",
+    models: int = 3,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    cache: str | Path | None = None,
+) -> Done:
+    """Build mutations into a structure, each on its own, and write the models with their records.
+
+    Parameters
+    ----------
+    structure, chain, ligand_code, ligand_smiles, settings, cache
+        See :func:`prepare`.
+    mutations : sequence of str
+        Such as ``T315I``; ``L858R/T790M`` is one variant with two substitutions.
+    numbering : {"uniprot", "author"}
+        How the mutations count, and the files written.
+    models : int
+        Conformers kept of each at most.
+    out : str or Path, optional
+        Folder, default ``./<name>-mutated``.
+
+    Returns
+    -------
+    Done
+
+    Raises
+    ------
+    DockkitError
+        See :func:`prepare`; a mutation cannot be read or does not fit. Nothing is written then.
+    """
+    if models < 1:
+        raise SettingsError(f"models is {models}; give 1 or more")
+    parsed = parse_mutations(mutations)
+    prepared = _prepared(structure, chain, ligand_code, ligand_smiles, settings, cache)
+    built = [mutate_structure(prepared, variant, numbering, models) for variant in parsed]
+    folder = Path(out) if out is not None else Path(f"{prepared.name}-mutated")
+    files = write_prepared(prepared, folder, numbering)
+    for mutated in built:
+        files += write_mutated(mutated, folder)
+    return Done("\n".join(mutation_text(mutated) for mutated in built), tuple(files))
+
+
+def model_state(
+    structure: str | Path,
+    state: KinaseState,
+    *,
+    template: str = "",
+    chain: str = "",
+    ligand_code: str = "",
+    ligand_smiles: str = "",
+    numbering: Numbering = "uniprot",
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    cache: str | Path | None = None,
+    seed: int = 2026,
+) -> Done:
+    """Model a kinase in a conformation it was not seen in, and write the model with its record.
+
+    Parameters
+    ----------
+    structure, chain, ligand_code, ligand_smiles, numbering, settings, cache
+        See :func:`prepare`. The ligand counts for the preparation only; the model has none.
+    state : {"dfg-in", "dfg-out", "alpha-c-in", "alpha-c-out"}
+    template : str
+        A kinase in that state: anything that :func:`prepare` takes; empty takes the best bundled structure.
+    out : str or Path, optional
+        Folder, default ``./<name>-<state>``.
+    seed : int
+        Of everything random.
+
+    Returns
+    -------
+    Done
+
+    Raises
+    ------
+    DockkitError
+        See :func:`prepare`; the template is not in the wanted state, or the model did not come out in it.
+    """
+    prepared = _prepared(structure, chain, ligand_code, ligand_smiles, settings, cache)
+    model = states.model_state(
+        prepared.receptor, prepared.kinase, state, template=name_or_path(template, cache),
+        settings=prepared.settings, seed=seed,
+    )  # fmt: skip
+    modelled = replace(prepared, name=model.name, receptor=model, ligands=(), refused=())
+    folder = Path(out) if out is not None else Path(model.name)
+    return Done(preparation_text(modelled), tuple(write_prepared(modelled, folder, numbering)))

@@ -141,6 +141,20 @@ def find_structure(text: str, cache: str | Path | None = None) -> tuple[Located,
     return located, located.path.name.split(".")[0] if located.kind == "file" else located.identifier
 
 
+def name_or_path(text: str, cache: str | Path | None = None) -> str:
+    """Return the name of a bundled structure as it is, and the path of any other; '' stays ''.
+
+    Raises
+    ------
+    StructureError
+        As :func:`find_structure`.
+    """
+    if not text:
+        return ""
+    located, name = find_structure(text, cache)
+    return name if any(entry.name == name for entry in catalogue()) else str(located.path)
+
+
 def choose_chain(path: Path, wanted: str, ligand_code: str) -> tuple[str, Kinase, tuple[Change, ...]]:
     """Return the chain to prepare, its kinase, and why it was chosen.
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from scipy.spatial import cKDTree
 
-from dockkit.core.errors import InputError, StructureError
+from dockkit.core.errors import InputError, SamplingError, StructureError
 from dockkit.core.library import library_dir
 from dockkit.core.model import Assembly, Change, Conformation, IntArray, Kinase, Receptor, StructureEntry
 from dockkit.core.settings import PreparationSettings
@@ -17,7 +17,8 @@ from dockkit.forcefield.system import born_parameters, make_region, receptor_par
 from dockkit.kinase import identify_kinase, load_kinase, measure_conformation, motifs
 from dockkit.sampling import minimise
 from dockkit.structure import catalogue, prepare_receptor, read_structure
-from dockkit.structure.states import Graft, KinaseState, Part, crystal_receptor, faults, graft_state
+from dockkit.structure.states import Graft, Part, crystal_receptor, faults, graft_state
+from dockkit.structure.states import KinaseState as KinaseState
 
 STATES: Final[tuple[KinaseState, ...]] = ("dfg-in", "dfg-out", "alpha-c-in", "alpha-c-out")
 
@@ -31,11 +32,13 @@ STAGES: Final = ((20.0, 200), (3.0, 1000))
 DIELECTRIC: Final = 4.0
 CUTOFF: Final = 10.0
 
+ABSENT_COST: Final = 0.02
+LENGTH_COST: Final = 0.03
+"""What one residue that the template's activation loop lacks, or has more or fewer, costs in fraction of the pocket."""
+
+TEMPLATES_TRIED: Final = 3
+
 EXPECTED_ERROR: Final[dict[str, str]] = {}
-
-
-def _measured(entry: StructureEntry) -> tuple[str, str]:
-    return entry.dfg, entry.alpha_c
 
 
 def _has(state: KinaseState, dfg: str, alpha_c: str) -> bool:
@@ -52,13 +55,12 @@ def _likeness(kinase: Kinase, other: Kinase) -> float:
     return float(np.mean(same))
 
 
-def choose_template(
+def rank_templates(
     kinase: Kinase, state: KinaseState, *, dfg: str = "", excluded: frozenset[str] = frozenset()
-) -> tuple[StructureEntry, str]:
-    """Return the bundled crystal structure that serves best as template, and why.
+) -> list[tuple[StructureEntry, str]]:
+    """Return the bundled crystal structures that can serve as template, best first, and what speaks for each.
 
-    Those whose activation loop is whole, or lacks at most what can be built, come first; among them those with a loop
-    of the target's length; then the pocket most alike.
+    The pocket should be alike, the activation loop whole and of the target's length.
 
     Parameters
     ----------
@@ -78,13 +80,11 @@ def choose_template(
     fitting = [
         entry
         for entry in catalogue()
-        if not entry.modelled
-        and _has(state, entry.dfg, entry.alpha_c)
-        and entry.uniprot not in excluded
-        and (state.startswith("dfg") or dfg in ("", "unknown", entry.dfg))
+        if not entry.modelled and entry.uniprot not in excluded and _has(state, entry.dfg, entry.alpha_c)
+        if state.startswith("dfg") or dfg in ("", "unknown", entry.dfg)
     ]
     if not fitting:
-        raise StructureError(f"the library has no structure of another kinase in state {state}; give a template file")
+        raise StructureError(f"the library has no structure in state {state} to model {kinase.gene} after; give a file")
     wanted = len(motifs(kinase)["activation_loop"])
     ranked = []
     for entry in fitting:
@@ -93,14 +93,13 @@ def choose_template(
         raw = read_structure(library_dir("structures") / entry.file)
         absent = len(set(loop) - set(raw.author_numbers.tolist()))
         likeness = _likeness(kinase, other)
-        cost = 0.02 * absent + 0.03 * abs(len(loop) - wanted) - likeness
-        ranked.append((cost, entry.name, entry, likeness, absent, len(loop)))
-    _, _, entry, likeness, absent, length = min(ranked, key=lambda row: row[:2])
-    why = (
-        f"{100 * likeness:.0f} % of the pocket alike, activation loop of {length} residues ({wanted} in "
-        f"{kinase.gene}), {absent} of them absent"
-    )
-    return entry, why
+        why = (
+            f"{100 * likeness:.0f} % of the pocket alike, activation loop of {len(loop)} residues ({wanted} in "
+            f"{kinase.gene}), {absent} of them absent"
+        )
+        cost = ABSENT_COST * absent + LENGTH_COST * abs(len(loop) - wanted) - likeness
+        ranked.append((cost, entry.name, entry, why))
+    return [(entry, why) for _, _, entry, why in sorted(ranked, key=lambda row: row[:2])]
 
 
 def _template(name: str, chain: str) -> tuple[Receptor, Kinase]:
@@ -156,38 +155,43 @@ def model_state(
     """
     if state not in STATES:
         raise InputError(f"no state '{state}'; choose one of: {', '.join(STATES)}")
-    why = "given"
-    if not template:
-        entry, why = choose_template(kinase, state, dfg=receptor.conformation.dfg, excluded=excluded)
-        template = entry.name
-    donor, donor_kinase = _template(template, template_chain)
+    if template:
+        donor, donor_kinase = _template(template, template_chain)
+        return _after(receptor, kinase, state, donor, donor_kinase, "given", parts, excluded, settings, seed)
+    failures = []
+    ranked = rank_templates(kinase, state, dfg=receptor.conformation.dfg, excluded=excluded)
+    for entry, why in ranked[:TEMPLATES_TRIED]:
+        donor, donor_kinase = _template(entry.name, "")
+        try:
+            return _after(receptor, kinase, state, donor, donor_kinase, why, parts, excluded, settings, seed)
+        except (StructureError, SamplingError) as error:
+            failures.append(str(error))
+    raise StructureError(f"{receptor.name}: no sound model in state {state}: {' | '.join(failures)}")
+
+
+def _after(
+    receptor: Receptor, kinase: Kinase, state: KinaseState, donor: Receptor, donor_kinase: Kinase, why: str,
+    parts: tuple[Part, ...] | None, excluded: frozenset[str], settings: PreparationSettings | None, seed: int,
+) -> Receptor:  # fmt: skip
+    """Model after one template."""
     seen = donor.conformation
     if not _has(state, seen.dfg, seen.alpha_c):
         raise StructureError(
             f"{donor.name} cannot serve as template for {state}: measured DFG {seen.dfg}, alpha-C {seen.alpha_c} "
             f"({_distances(seen)}); choose another template"
         )
-    loop = motifs(kinase)["activation_loop"]
     graft = graft_state(
-        receptor,
-        kinase,
-        donor,
-        donor_kinase,
-        state=state,
-        activation_loop=loop,
-        parts=parts,
-        seed=seed,
-        excluded=excluded,
-    )
+        receptor, kinase, donor, donor_kinase, state=state, activation_loop=motifs(kinase)["activation_loop"],
+        template_loop=motifs(donor_kinase)["activation_loop"], parts=parts, seed=seed, excluded=excluded,
+    )  # fmt: skip
     plain = (settings or PreparationSettings()).model_copy(
         update={"waters": "none", "metals": "none", "longest_loop": 0, "phosphorylation": "keep"}
     )
-    name = f"{receptor.name}-{state}"
     built = prepare_receptor(
-        graft.raw, name=name, kinase=kinase, uniprot_numbers=graft.uniprot_numbers, settings=plain, modelled=True
-    )
-    relaxed = _relaxed(built, graft)
-    return _checked(relaxed, receptor, donor, kinase, state, graft, why)
+        graft.raw, name=f"{receptor.name}-{state}", kinase=kinase, uniprot_numbers=graft.uniprot_numbers,
+        settings=plain, modelled=True,
+    )  # fmt: skip
+    return _checked(_relaxed(built, graft), receptor, donor, kinase, state, graft, why)
 
 
 def _distances(conformation: Conformation) -> str:
