@@ -20,6 +20,9 @@ from dockkit.core.residues import WATER, is_polymer
 from dockkit.core.units import ANGSTROM_PER_NM, KCAL_PER_KJ
 from dockkit.forcefield.protein import born_parameters, receptor_parameters, receptor_topology
 
+ION_RESTRAINT = 10.0
+"""Restraint of ions relative to that of the main chain."""
+
 __all__ = [
     "assemble",
     "born_parameters",
@@ -228,7 +231,8 @@ def region_system(
     cutoff : float
         Non-bonded cut-off, Angstrom; the Coulomb term is shifted to zero there.
     backbone_restraint : float
-        Harmonic constant on mobile main-chain heavy atoms, water oxygens and ions, kcal/mol/A^2 (energy k r^2).
+        Harmonic constant on mobile main-chain heavy atoms and water oxygens, kcal/mol/A^2 (energy k r^2); ten times
+        that on ions, whose place a crystal shows better than fixed charges hold it.
     for_dynamics : bool
         Constrain bonds to hydrogen, keep waters rigid, and repartition hydrogen masses save those of water.
 
@@ -284,12 +288,13 @@ def region_system(
     for (i, j), (q, s, e) in zip(local[rows].tolist(), values.tolist(), strict=True):
         nonbonded.addException(i, j, q, s, e)
 
-    restraint = openmm.CustomExternalForce("k*((x-x0)^2+(y-y0)^2+(z-z0)^2)")
+    restraint = openmm.CustomExternalForce("k*weight*((x-x0)^2+(y-y0)^2+(z-z0)^2)")
     restraint.addGlobalParameter("k", backbone_restraint * kj / nm**2)
-    for name in ("x0", "y0", "z0"):
+    for name in ("x0", "y0", "z0", "weight"):
         restraint.addPerParticleParameter(name)
-    for i in np.flatnonzero(_is_held(assembly)[region.atoms] & mobile):
-        restraint.addParticle(int(i), (coordinates[region.atoms[i]] * nm).tolist())
+    held = _restraint_weights(assembly)[region.atoms]
+    for i in np.flatnonzero((held > 0.0) & mobile):
+        restraint.addParticle(int(i), [*(coordinates[region.atoms[i]] * nm).tolist(), float(held[i])])
     for force in (bonds, angles, torsions, nonbonded, restraint):
         system.addForce(force)
     return system
@@ -302,13 +307,14 @@ def _is_water(assembly: Assembly) -> NDArray[np.bool_]:
     return np.concatenate([water, np.zeros(len(assembly.ligand_elements), dtype=bool)])
 
 
-def _is_held(assembly: Assembly) -> NDArray[np.bool_]:
-    """Tell which atoms of an assembly are restrained: main-chain heavy atoms, water oxygens, ions."""
+def _restraint_weights(assembly: Assembly) -> FloatArray:
+    """Return how strongly each atom is restrained: main-chain heavy atoms and water oxygens 1, ions 10, others 0."""
     receptor = assembly.receptor
     chain = is_polymer(receptor.residue_names)[receptor.atom_residue]
+    water = _is_water(assembly)[: receptor.n_atoms]
     backbone = np.isin(receptor.atom_names, ("N", "CA", "C", "O"))
-    held = np.where(chain, backbone, receptor.elements != "H")
-    return np.concatenate([held, np.zeros(len(assembly.ligand_elements), dtype=bool)])
+    held = np.where(chain, backbone, np.where(water, receptor.elements != "H", ION_RESTRAINT))
+    return np.concatenate([held, np.zeros(len(assembly.ligand_elements))]).astype(np.float64)
 
 
 def _third_side(a: float, b: float, angle: float) -> float:
