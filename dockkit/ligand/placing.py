@@ -29,6 +29,13 @@ _STEPS: Final = 500
 _SEEDS: Final = 12
 _FORCE: Final = 100.0
 _FAR: Final = 99.0
+_SHORT_OF: Final = 0.3
+"""Angstrom that the freed atom may stay short of contact before all atoms give way."""
+
+_TETHER: Final = 0.2
+_TETHER_FORCE: Final = 5.0
+"""Angstrom and kcal/mol/A^2: atoms that give way are held back beyond this."""
+
 _REACH: Final = 4
 """Bonds from the freed atom within which atoms that are in no ring may move."""
 
@@ -141,7 +148,7 @@ def free_warhead(
     """Return the molecule with its warhead moved off the atom that it was bonded to, to van der Waals contact.
 
     Atoms outside rings within four bonds of the freed atom move, by MMFF94s, and keep clear of the protein; the rest
-    stays where it is.
+    stays where it is. Where that is not enough (a nitrile on a ring) all atoms give way a little.
 
     Parameters
     ----------
@@ -173,13 +180,16 @@ def free_warhead(
     } | set(reacted)
     start = positions(molecule)
     result = Chem.Mol(molecule)
-    surroundings = nearby[cKDTree(start[sorted(mobile)]).query(nearby)[0] < 6.0] if len(nearby) else nearby
     torsions = _torsions(molecule, reacted)
-    fixed = frozenset(k for k in range(n_heavy) if k not in mobile)
-    for constrain in (True, False):
-        _minimise(result, fixed, anchor=anchor, surroundings=surroundings, mobile=frozenset(mobile), freed=freed,
-                  torsions=torsions if constrain else ())  # fmt: skip
-    points = positions(result)
+    for moving in (frozenset(mobile), frozenset(range(n_heavy))):
+        close = cKDTree(start[sorted(moving)]).query(nearby)[0] < 6.0 if len(nearby) else np.zeros(0, dtype=bool)
+        fixed = frozenset(range(n_heavy)) - moving
+        for constrained in (torsions, ()):
+            _minimise(result, fixed, anchor=anchor, surroundings=nearby[close], mobile=moving, freed=freed,
+                      torsions=constrained)  # fmt: skip
+        points = positions(result)
+        if float(np.linalg.norm(points[freed] - anchor)) > FREE - _SHORT_OF:
+            break
     moved = float(np.linalg.norm(points[:n_heavy] - start[:n_heavy], axis=1).max())
     return result, float(np.linalg.norm(points[freed] - anchor)), moved
 
@@ -226,11 +236,14 @@ def _minimise(
         field.AddFixedPoint(index)
     constrain = field.UFFAddDistanceConstraint if properties is None else field.MMFFAddDistanceConstraint
     twist = field.UFFAddTorsionConstraint if properties is None else field.MMFFAddTorsionConstraint
+    hold = field.UFFAddPositionConstraint if properties is None else field.MMFFAddPositionConstraint
     n = molecule.GetNumAtoms()
     for k in range(len(points)):
         for index in mobile:
             near = FREE if k == 0 and index == freed else CLEAR
             constrain(index, n + k, False, near, _FAR, _FORCE)
+    for index in mobile if len(mobile) and not fixed else ():
+        hold(index, _TETHER, _TETHER_FORCE)
     for a, b, c, d, angle in torsions:
         twist(a, b, c, d, False, angle - 5.0, angle + 5.0, _FORCE)
     field.Minimize(maxIts=_STEPS)
