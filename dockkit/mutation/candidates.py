@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,21 +15,27 @@ from dockkit.core.geometry import (
     superposition,
     template_chis,
     template_rotamers,
+    unit_vector,
 )
 from dockkit.core.model import FloatArray, Receptor, StrArray
-from dockkit.core.residues import BACKBONE, ResidueTemplate, RotamerSet, residue_templates, rotamers
+from dockkit.core.residues import BACKBONE, ResidueTemplate, RotamerSet, residue_templates
+from dockkit.core.rotamers import BINNED, backbone_rotamers
 from dockkit.core.units import thermal_energy
 
-HALF_WIDTH_TO_SIGMA: Final = 1.0 / 1.1774
-"""A Gaussian's standard deviation over its half width at half height."""
+LIBRARY_WEIGHT: Final = 1.35
+"""Weight of the library's RT ln p against contacts."""
 
-LIBRARY_WEIGHT: Final = 2.0
-"""Weight of the library's RT ln p against contacts. Of 1, 1.5, 2 and 3 it gave back most chi1 and chi2 angles of 200
-buried side chains of kinase crystals rebuilt from alanine (chi1 89%, both 77%; at weight 1: 89% and 73%)."""
-
-OWN_BONUS: Final = 4.0
+OWN_BONUS: Final = 2.0
 """What the side chain seen in the input is preferred by, kcal/mol: it fitted the electron density, which says more than
 the library's odds, so it carries no strain either."""
+
+FAR: Final = 3.5
+"""A deviation from a rotamer's mean counts at most this many standard deviations per angle."""
+
+RARE: Final = 1e-4
+"""Rotamers below this probability are not tried where an amino acid has more than MANY of them."""
+
+MANY: Final = 30
 
 SYMMETRIC: Final = frozenset({"ASP", "GLU", "PHE", "TYR"})
 """Residues whose last chi angle repeats after 180 degrees."""
@@ -36,9 +43,19 @@ SYMMETRIC: Final = frozenset({"ASP", "GLU", "PHE", "TYR"})
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The main chain that a side chain is built on: (3,) coordinates by atom name, CB where the input has one."""
+    """The main chain that a side chain is built on.
+
+    Parameters
+    ----------
+    atoms : dict of str to (3,) float
+        Main-chain atoms, CB where the input has one, Angstrom.
+    phi, psi : float
+        Degrees; nan where the residue has none.
+    """
 
     atoms: dict[str, FloatArray]
+    phi: float
+    psi: float
 
 
 @dataclass(slots=True)
@@ -86,21 +103,32 @@ def side_rows(template: ResidueTemplate) -> np.ndarray:
     return np.flatnonzero(~np.isin(template.atoms, sorted(BACKBONE)) & (template.elements != "H"))
 
 
+def side_axes(template: ResidueTemplate, coordinates: FloatArray) -> FloatArray:
+    """Return the direction of each side-chain heavy atom away from its heavy neighbours, (k, n_side, 3) float."""
+    heavy = {str(atom) for atom in template.heavy}
+    axes = []
+    for row in side_rows(template):
+        bonded = [template.index(n) for n in template.neighbours(str(template.atoms[row])) if n in heavy]
+        axes.append(unit_vector(coordinates[:, [row]] - coordinates[:, bonded]).sum(axis=1))
+    return unit_vector(np.stack(axes, axis=1))
+
+
 def chi_strain(library: RotamerSet, chis: FloatArray, name: str) -> tuple[FloatArray, FloatArray]:
     """Return strain (k,) in kcal/mol and library probability (k,) of chi angles (k, n_chi).
 
-    The strain is ``LIBRARY_WEIGHT`` RT times the lowest, over rotamers, of -ln(p / p_max) and half the squared
-    deviations in units of their widths; a deviation counts at most 3 standard deviations per angle.
+    The density of the angles is the sum over rotamers of their probability times a Gaussian per angle (not normalised);
+    the strain is ``LIBRARY_WEIGHT`` RT times -ln of it relative to the commonest rotamer. The probability is that of
+    the rotamer that contributes most.
     """
     if library.chis.shape[1] == 0:
         return np.zeros(len(chis)), np.ones(len(chis))
     delta = angle_difference(chis[:, None], library.chis[None])
     if name in SYMMETRIC:
         delta[..., -1] = angle_difference(2 * chis[:, None, -1], 2 * library.chis[None, :, -1]) / 2
-    reduced = np.minimum(np.abs(delta) / (library.widths[None] * HALF_WIDTH_TO_SIGMA), 3.0)
-    cost = 0.5 * (reduced**2).sum(-1) - np.log(library.probabilities / library.probabilities.max())[None]
-    nearest = np.argmin(cost, axis=1)
-    return LIBRARY_WEIGHT * thermal_energy() * cost[np.arange(len(chis)), nearest], library.probabilities[nearest]
+    reduced = np.minimum(np.abs(delta) / library.widths[None], FAR)
+    share = library.probabilities[None] * np.exp(-0.5 * (reduced**2).sum(-1))
+    cost = np.log(library.probabilities.max()) - np.log(share.sum(axis=1))
+    return LIBRARY_WEIGHT * thermal_energy() * cost, library.probabilities[np.argmax(share, axis=1)]
 
 
 def lay_on_frame(template: ResidueTemplate, local: FloatArray, frame: Frame) -> FloatArray:
@@ -113,14 +141,17 @@ def lay_on_frame(template: ResidueTemplate, local: FloatArray, frame: Frame) -> 
     return np.asarray((local - local[0][rows[0]]) @ rotation + target[0])
 
 
-def _grid(library: RotamerSet, steps: tuple[float, ...]) -> FloatArray:
+def _grid(library: RotamerSet, steps: tuple[float, ...], name: str) -> FloatArray:
+    """Return chi angles to try: means and multiples of the widths on the first two angles that are rotameric."""
     n_chi = library.chis.shape[1]
-    spread = min(n_chi, 2)
+    keep = library.probabilities >= (RARE if len(library.names) > MANY else 0.0)
+    chis, widths = library.chis[keep], library.widths[keep]
+    spread = min(n_chi - (name in BINNED), 2)
     blocks = []
     for combo in itertools.product(steps, repeat=spread):
         shift = np.zeros(n_chi)
         shift[:spread] = combo
-        blocks.append(library.chis + shift * library.widths)
+        blocks.append(chis + shift * widths)
     return np.concatenate(blocks)
 
 
@@ -140,7 +171,7 @@ def library_candidates(residue: int, name: str, frame: Frame, steps: tuple[float
         Three-letter code; SEP, TPO and PTR too.
     frame : Frame
     steps : tuple of float
-        Multiples of the library's half width to take on chi1 and chi2 besides the mean, e.g. (0, -1, 1).
+        Multiples of the standard deviation to take on chi1 and chi2, e.g. (0, -1, 1).
 
     Returns
     -------
@@ -148,13 +179,13 @@ def library_candidates(residue: int, name: str, frame: Frame, steps: tuple[float
         Energy not yet set (0). One conformer for Ala and Gly, the two ring puckers for Pro.
     """
     template = residue_templates()[name]
-    library = rotamers(name)
+    library = backbone_rotamers(name, frame.phi, frame.psi)
     if name == "PRO":
         forms = np.stack([template.coordinates, *template.alternates])
         chis = np.stack([template_chis(template, form) for form in forms])
         xyz = np.concatenate([lay_on_frame(template, form[None], frame) for form in forms])
     else:
-        chis = _grid(library, steps) if template.chis else np.zeros((1, 0))
+        chis = _grid(library, steps, name) if template.chis else np.zeros((1, 0))
         xyz = conform(template, chis, frame)
     strain, probability = chi_strain(library, chis, name)
     n = len(chis)
@@ -170,7 +201,8 @@ def own_candidate(receptor: Receptor, residue: int) -> Candidates | None:
         return None
     xyz = np.array([atoms.get(str(atom), np.full(3, np.nan)) for atom in template.atoms])
     chis = measured_chis(template, atoms)[None]
-    strain, probability = chi_strain(rotamers(name), chis, name)
+    frame = frame_of(receptor, residue)
+    strain, probability = chi_strain(backbone_rotamers(name, frame.phi, frame.psi), chis, name)
     strain = np.full_like(strain, -OWN_BONUS)
     return Candidates(residue, template, chis, xyz[None], strain, probability, np.ones(1, dtype=bool), np.zeros(1))
 
@@ -188,9 +220,21 @@ def residue_atoms(receptor: Receptor, residue: int) -> dict[str, FloatArray]:
 
 
 def frame_of(receptor: Receptor, residue: int) -> Frame:
-    """Return the main chain of a residue, with its CB."""
+    """Return the main chain of a residue, with its CB and its phi and psi."""
     atoms = residue_atoms(receptor, residue)
-    return Frame({name: atoms[name] for name in ("N", "CA", "C", "O", "CB") if name in atoms})
+    phi = psi = math.nan
+    if (before := joined(receptor, residue - 1, residue)) and "C" in before:
+        phi = float(dihedral(before["C"], atoms["N"], atoms["CA"], atoms["C"]))
+    if (after := joined(receptor, residue + 1, residue)) and "N" in after:
+        psi = float(dihedral(atoms["N"], atoms["CA"], atoms["C"], after["N"]))
+    return Frame({name: atoms[name] for name in ("N", "CA", "C", "O", "CB") if name in atoms}, phi, psi)
+
+
+def joined(receptor: Receptor, other: int, residue: int) -> dict[str, FloatArray]:
+    """Return the atoms of a residue's neighbour in the chain, empty where a break or the end lies between."""
+    if not 0 <= other < receptor.n_residues or receptor.segments[other] != receptor.segments[residue]:
+        return {}
+    return residue_atoms(receptor, other)
 
 
 def merge(parts: list[Candidates]) -> Candidates:

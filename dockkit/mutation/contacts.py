@@ -1,12 +1,15 @@
-"""The rotamer score's contact energy: heavy atoms with united radii, softened 12-6, hydrogen bonds by distance."""
+"""The rotamer score's contact energy: heavy atoms with united radii, softened 12-6, directed hydrogen bonds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
+from dockkit.core.geometry import unit_vector
 from dockkit.core.model import FloatArray, IntArray, StrArray
 from dockkit.core.residues import WATER
 
@@ -21,18 +24,35 @@ DEPTHS: Final = {"C": 0.13, "N": 0.17, "O": 0.18, "S": 0.25}
 DEFAULT_DEPTH: Final = 0.15
 """Well depth of an atom, kcal/mol; geometric means for pairs."""
 
-HYDROGEN_BOND_DISTANCE: Final = 2.85
-HYDROGEN_BOND_DEPTH: Final = 0.7
-"""Polar pairs of donor and acceptor, Angstrom and kcal/mol."""
+ATTRACTION: Final = 0.4
+"""Weight of the attractive part: rigid contacts overstate it beside the library."""
 
-CAP: Final = 10.0
-"""No pair repels by more, kcal/mol: a built side chain is minimised afterwards."""
+HYDROGEN_BOND_DISTANCE: Final = 2.85
+HYDROGEN_BOND_DEPTH: Final = 0.6
+HYDROGEN_BOND_CONTACT: Final = 2.7
+"""Donor and acceptor: best distance (Angstrom), depth with both directions right (kcal/mol), where repulsion starts."""
+
+REPULSION: Final = 0.12
+"""Depth of the 12-6 term from which repulsion is taken, kcal/mol, the same for all pairs."""
+
+SIDE_SOFTNESS: Final = (0.95, 0.8)
+MAIN_SOFTNESS: Final = (0.95, 2.4)
+LIGAND_SOFTNESS: Final = (1.0, 4.0)
+"""Where repulsion starts, as a fraction of the best distance, and what one atom pair costs at most (kcal/mol), by what
+stands in the way: a side chain gives way, the main chain less, a bound ligand least."""
 
 OVERLAP: Final = 0.6
-OVERLAP_SLOPE: Final = 30.0
+OVERLAP_SLOPE: Final = 3.0
 """Below 0.6 of the best distance the repulsion goes on rising, kcal/mol per unit of that fraction."""
 
 CUTOFF: Final = 7.0
+
+FREE, STRAIGHT, BENT = 0, 1, 2
+"""How a polar atom's hydrogen bonds lie to the axis away from its heavy neighbours: anywhere (water, ions), along it
+(two neighbours), or off it (one neighbour)."""
+
+BONDED: Final = 1.9
+"""Heavy atoms nearer than this are bonded, Angstrom."""
 
 FLAT: Final = {
     "PHE": ("CG", "CD1", "CD2", "CE1", "CE2", "CZ"), "TYR": ("CG", "CD1", "CD2", "CE1", "CE2", "CZ"),
@@ -40,6 +60,9 @@ FLAT: Final = {
     "ASN": ("CG",), "GLU": ("CD",), "GLN": ("CD",), "ARG": ("CZ",),
 }  # fmt: skip
 DONOR_ACCEPTOR: Final = frozenset({"OG", "OG1", "OH", "ND1"})
+
+
+STRAIGHT_ATOMS: Final = frozenset({"N", "NE", "NE1", "ND1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +74,32 @@ class Sites:
     radii, depths : (n,) float
         Angstrom, kcal/mol.
     donors, acceptors : (n,) bool
+    shapes : (n,) int
+        FREE, STRAIGHT or BENT.
+    scales, caps : (n,) float
+        Softness towards a side chain that is placed: where repulsion starts and what it costs at most.
     """
 
     radii: FloatArray
     depths: FloatArray
-    donors: np.ndarray
-    acceptors: np.ndarray
+    donors: NDArray[np.bool_]
+    acceptors: NDArray[np.bool_]
+    shapes: IntArray
+    scales: FloatArray
+    caps: FloatArray
 
     def take(self, rows: IntArray) -> Sites:
         """Return some of the sites."""
-        return Sites(self.radii[rows], self.depths[rows], self.donors[rows], self.acceptors[rows])
+        return Sites(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @property
+    def polar(self) -> IntArray:
+        """Rows of donors and acceptors."""
+        return np.flatnonzero(self.donors | self.acceptors)
 
 
 def protein_sites(residue_names: StrArray, atom_names: StrArray, elements: StrArray) -> Sites:
-    """Return the sites of protein atoms, all arguments (n,) str."""
+    """Return the sites of protein atoms, waters and ions, all arguments (n,) str."""
     flat = np.array(
         [
             name == "C" or name in FLAT.get(residue, ())
@@ -78,15 +113,29 @@ def protein_sites(residue_names: StrArray, atom_names: StrArray, elements: StrAr
     both |= residue_names == WATER
     donors = (elements == "N") & (residue_names != "PRO") | both
     acceptors = (elements == "O") | both
-    return Sites(radii, _depths(elements), donors, acceptors)
+    straight = np.isin(atom_names, sorted(STRAIGHT_ATOMS)) | ((atom_names == "NE2") & (residue_names == "HIS"))
+    shapes = np.where(straight, STRAIGHT, np.where(residue_names == WATER, FREE, BENT))
+    main = np.isin(atom_names, ("N", "CA", "C", "O", "CB")) & (residue_names != WATER)
+    soft = np.where(main[:, None], [MAIN_SOFTNESS], [SIDE_SOFTNESS])
+    return Sites(radii, _depths(elements), donors, acceptors, shapes, soft[:, 0], soft[:, 1])
 
 
-def ligand_sites(elements: StrArray) -> Sites:
-    """Return the sites of a ligand's heavy atoms; its N and O count as donors and acceptors both."""
+def ligand_sites(elements: StrArray, neighbours: IntArray) -> Sites:
+    """Return the sites of a ligand's heavy atoms; its N and O count as donors and acceptors both.
+
+    Parameters
+    ----------
+    elements : (n,) str
+    neighbours : (n,) int
+        How many heavy atoms each is bonded to.
+    """
     radii = np.array([RADII.get(e, 1.9) for e in elements.tolist()])
     radii[elements == "C"] = FLAT_CARBON
-    polar = np.isin(elements, ["N", "O"])
-    return Sites(radii, _depths(elements), polar, polar)
+    polar = np.isin(elements, ["N", "O"]) & (neighbours <= 2)
+    shapes = np.where(neighbours == 2, STRAIGHT, BENT)
+    scale, cap = LIGAND_SOFTNESS
+    n = len(elements)
+    return Sites(radii, _depths(elements), polar, polar, shapes, np.full(n, scale), np.full(n, cap))
 
 
 def _depths(elements: StrArray) -> FloatArray:
@@ -95,26 +144,51 @@ def _depths(elements: StrArray) -> FloatArray:
 
 def join(first: Sites, second: Sites) -> Sites:
     """Return both lists of sites as one."""
-    return Sites(
-        np.concatenate([first.radii, second.radii]),
-        np.concatenate([first.depths, second.depths]),
-        np.concatenate([first.donors, second.donors]),
-        np.concatenate([first.acceptors, second.acceptors]),
-    )
+    return Sites(*(np.concatenate([getattr(first, f.name), getattr(second, f.name)]) for f in fields(first)))
+
+
+def outward_axes(xyz: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Return the direction away from the bonded neighbours, (n, 3), zero where there is none, and their number, (n,).
+
+    Parameters
+    ----------
+    xyz : (n, 3) float
+        Heavy atoms, Angstrom; neighbours are found by distance.
+    """
+    axes = np.zeros_like(xyz)
+    counts = np.zeros(len(xyz), dtype=np.int64)
+    if len(xyz) > 1:
+        pairs = cKDTree(xyz).query_pairs(BONDED, output_type="ndarray")
+        away = unit_vector(xyz[pairs[:, 0]] - xyz[pairs[:, 1]])
+        np.add.at(axes, pairs[:, 0], away)
+        np.add.at(axes, pairs[:, 1], -away)
+        counts += np.bincount(pairs.ravel(), minlength=len(xyz))
+    return axes / np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 0.3), counts
+
+
+def _direction(shapes: IntArray, cosines: FloatArray) -> FloatArray:
+    """Return how well hydrogen bonds lie (0 to 1); shapes broadcast against the cosines to the outward axes."""
+    straight, bent = np.clip((cosines - 0.3) / 0.5, 0.0, 1.0), np.clip((cosines + 0.2) / 0.4, 0.0, 1.0)
+    return np.where(shapes == FREE, 1.0, np.where(shapes == STRAIGHT, straight, bent))
 
 
 def pair_energies(
-    a: Sites, xyz_a: FloatArray, b: Sites, xyz_b: FloatArray, weights: FloatArray | None = None
-) -> FloatArray:
+    a: Sites, xyz_a: FloatArray, axes_a: FloatArray, b: Sites, xyz_b: FloatArray, axes_b: FloatArray,
+    weights: FloatArray | None = None,
+) -> FloatArray:  # fmt: skip
     """Return contact energies of every conformer of ``a`` with ``b``.
+
+    Attraction is that of a 12-6 potential inside its minimum; hydrogen bonds count by distance and direction at both
+    ends; repulsion is soft and limited, by what ``b`` is: what a main chain or neighbour can give way to by moving a
+    few tenths of an Angstrom does not decide between rotamers.
 
     Parameters
     ----------
     a, b : Sites
         n and m sites.
-    xyz_a : (k, n, 3) float
-        Conformers, Angstrom.
-    xyz_b : (m, 3) float
+    xyz_a, axes_a : (k, n, 3) float
+        Conformers, Angstrom, and their outward axes.
+    xyz_b, axes_b : (m, 3) float
     weights : (n, m) float, optional
         Weight of each pair; 0 for bonded ones.
 
@@ -128,14 +202,39 @@ def pair_energies(
     squares = (
         (xyz_a**2).sum(-1)[:, :, None] + (xyz_b**2).sum(-1)[None, None] - 2.0 * np.einsum("kni,mi->knm", xyz_a, xyz_b)
     )
+    np.maximum(squares, 0.5, out=squares)
+    size = a.radii[:, None] + b.radii[None]
     bond = (a.donors[:, None] & b.acceptors[None]) | (a.acceptors[:, None] & b.donors[None])
-    best = np.where(bond, HYDROGEN_BOND_DISTANCE, a.radii[:, None] + b.radii[None])
-    depth = np.where(bond, HYDROGEN_BOND_DEPTH, np.sqrt(a.depths[:, None] * b.depths[None]))
-    six = (best**2 / np.maximum(squares, 0.5)) ** 3
-    energy = np.minimum(depth * (six * six - 2.0 * six), CAP)
-    overlap = np.maximum(OVERLAP - np.sqrt(np.maximum(squares, 0.0)) / best, 0.0)
-    energy += OVERLAP_SLOPE * overlap
+    depth = ATTRACTION * np.sqrt(a.depths[:, None] * b.depths[None])
+    six = np.maximum(size**2 / squares, 0.0) ** 3
+    energy = np.where(six > 1.0, -depth, depth * (six - 2.0) * six)
+    _add_hydrogen_bonds(energy, squares, depth, bond, (a, xyz_a, axes_a), (b, xyz_b, axes_b))
+    six = (np.where(bond, HYDROGEN_BOND_CONTACT, b.scales * size) ** 2 / squares) ** 3
+    energy += np.where(six > 1.0, np.minimum(REPULSION * (six - 1.0) ** 2, b.caps), 0.0)
+    energy += OVERLAP_SLOPE * np.maximum(OVERLAP - np.sqrt(squares) / size, 0.0)
     energy[squares > CUTOFF**2] = 0.0
     if weights is not None:
-        energy = energy * weights
+        energy *= weights
     return np.asarray(energy.sum(axis=1))
+
+
+Placed = tuple[Sites, FloatArray, FloatArray]
+
+
+def _add_hydrogen_bonds(
+    energy: FloatArray, squares: FloatArray, depth: FloatArray, bond: NDArray[np.bool_], first: Placed, second: Placed
+) -> None:
+    """Put the energy of well-directed hydrogen bonds in place of the attraction of their pairs. In place."""
+    (a, xyz_a, axes_a), (b, xyz_b, axes_b) = first, second
+    rows, columns = a.polar, b.polar
+    if len(rows) == 0 or len(columns) == 0:
+        return
+    block = np.ix_(np.arange(len(energy)), rows, columns)
+    gap = np.sqrt(squares[block])[..., None]
+    toward = (xyz_b[columns][None, None] - xyz_a[:, rows][:, :, None]) / gap
+    good = _direction(a.shapes[rows][:, None], np.einsum("knmi,kni->knm", toward, axes_a[:, rows]))
+    good *= _direction(b.shapes[columns], -np.einsum("knmi,mi->knm", toward, axes_b[columns]))
+    good *= bond[np.ix_(rows, columns)]
+    six = (HYDROGEN_BOND_DISTANCE**2 / squares[block]) ** 3
+    deep = np.where(six > 1.0, -HYDROGEN_BOND_DEPTH, HYDROGEN_BOND_DEPTH * (six - 2.0) * six)
+    energy[block] = (1.0 - good) * energy[block] + good * deep
