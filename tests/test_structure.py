@@ -1,9 +1,7 @@
-"""Reading structures, and preparing them into receptors that a force field accepts."""
+"""Preparing structures into receptors that a force field accepts, and the bundled library."""
 
-import gzip
 from pathlib import Path
 
-import gemmi
 import numpy as np
 import openmm
 import pytest
@@ -18,7 +16,7 @@ from dockkit.core.library import library_dir
 from dockkit.core.model import Receptor
 from dockkit.core.settings import PreparationSettings
 from dockkit.forcefield.system import receptor_parameters, receptor_topology
-from dockkit.structure import catalogue, extract_het, find_entry, library, prepare_receptor, read_structure
+from dockkit.structure import catalogue, find_entry, library, prepare_receptor, read_structure
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "data" / "structures"
 needs_reference = pytest.mark.skipif(not REFERENCE.is_dir(), reason="reference structures are not beside the checkout")
@@ -58,116 +56,6 @@ def energy(receptor: Receptor) -> tuple[float, float]:
     before = now()
     openmm.LocalEnergyMinimizer.minimize(context, 10, 100)
     return before, now()
-
-
-# --------------------------------------------------------------------------- reading
-
-
-def test_the_same_chain_from_pdb_mmcif_and_gzip(tmp_path: Path) -> None:
-    plain = write(tmp_path, peptide_pdb("ACDEF"))
-    packed = tmp_path / "x.pdb.gz"
-    packed.write_bytes(gzip.compress(plain.read_bytes()))
-    structure = gemmi.read_structure(str(plain))
-    structure.setup_entities()
-    cif = write(tmp_path, structure.make_mmcif_document().as_string(), "x.cif")
-    first = read_structure(plain)
-    assert first.sequence == "ACDEF"
-    assert first.author_numbers.tolist() == [1, 2, 3, 4, 5]
-    for path in (packed, cif):
-        other = read_structure(path)
-        assert other.sequence == first.sequence
-        np.testing.assert_allclose(other.coordinates, first.coordinates, atol=1e-6)
-
-
-BAD_FILES = {
-    "empty": (b"", "empty"),
-    "blank": (b"  \n\n", "empty"),
-    "binary": (bytes(range(256)) * 4, "binary"),
-    "text": (b"hello, this is not a structure\n" * 5, "no atoms"),
-    "gzip cut": (gzip.compress(b"ATOM" * 1000)[:20], "gzip"),
-    "cif cut": (b"data_x\nloop_\n_atom_site.id\n_atom_site.type_symbol\n1 N 2", "mmCIF"),
-    "cif header": (b"data_x\n_entry.id x\n", "no atoms"),
-    "pdb header": (b"HEADER    KINASE\nREMARK 1\n", "no atoms"),
-    "water only": (b"HETATM    1  O   HOH A   1       1.000   2.000   3.000  1.00 10.00           O\n", "no protein"),
-}
-
-
-@pytest.mark.parametrize("case", BAD_FILES)
-def test_files_that_are_no_structure_are_named_as_such(tmp_path: Path, case: str) -> None:
-    data, words = BAD_FILES[case]
-    path = tmp_path / "bad.pdb"
-    path.write_bytes(data)
-    with pytest.raises(StructureError, match=words) as caught:
-        read_structure(path)
-    assert "bad.pdb" in str(caught.value)
-
-
-def test_missing_file_and_folder(tmp_path: Path) -> None:
-    with pytest.raises(StructureError, match="no such structure file"):
-        read_structure(tmp_path / "none.pdb")
-    with pytest.raises(StructureError, match="not a file"):
-        read_structure(tmp_path)
-
-
-def test_a_line_cut_short_and_coordinates_that_are_no_numbers(tmp_path: Path) -> None:
-    lines = peptide_pdb("ACD").splitlines()
-    with pytest.raises(StructureError, match="line 7 is cut short"):
-        read_structure(write(tmp_path, "\n".join([*lines[:6], lines[6][:40]])))
-    for bad, words in (("     nan", "not finite"), ("  x.yz  ", "where a coordinate belongs")):
-        spoilt = [*lines[:2], lines[2][:30] + bad + lines[2][38:], *lines[3:]]
-        with pytest.raises(StructureError, match=words):
-            read_structure(write(tmp_path, "\n".join(spoilt)))
-
-
-def test_an_absent_chain_offers_those_there(tmp_path: Path) -> None:
-    with pytest.raises(StructureError, match=r"no protein chain 'B'; choose one of: A \(3 residues\)"):
-        read_structure(write(tmp_path, peptide_pdb("ACD")), chain="B")
-
-
-def test_c_alpha_traces_are_refused(tmp_path: Path) -> None:
-    lines = [line for line in peptide_pdb("ACDE").splitlines() if line[12:16] == " CA "]
-    with pytest.raises(StructureError, match="C-alpha atoms only"):
-        read_structure(write(tmp_path, "\n".join(lines)))
-
-
-def test_altlocs_go_by_occupancy_and_are_noted(tmp_path: Path) -> None:
-    lines = peptide_pdb("ASA").splitlines()
-    out = []
-    for line in lines:
-        if line[17:20] == "SER" and line[12:16].strip() in ("CB", "OG"):
-            moved = f"{float(line[30:38]) + 1:8.3f}"
-            out.append(line[:16] + "A" + line[17:54] + "  0.30" + line[60:])
-            out.append(line[:16] + "B" + line[17:30] + moved + line[38:54] + "  0.70" + line[60:])
-        else:
-            out.append(line)
-    raw = read_structure(write(tmp_path, "\n".join(out)))
-    plain = read_structure(write(tmp_path, "\n".join(lines), "y.pdb"))
-    shift = raw.coordinates - plain.coordinates
-    assert sorted(np.unique(np.round(shift[:, 0], 3)).tolist()) == [0.0, 1.0]
-    assert any("alternate location B kept (occupancy 0.70 against A 0.30): SER A:2" in note for note in raw.notes)
-
-
-def test_selenomethionine_is_methionine_and_hetero_groups_are_kept(tmp_path: Path) -> None:
-    lines = []
-    for line in peptide_pdb("AMA").splitlines():
-        if line[17:20] == "MET":
-            line = "HETATM" + line[6:17] + "MSE" + line[20:]
-            if line[12:16] == " SD ":
-                line = line[:12] + "SE  " + line[16:76] + "SE" + line[78:]
-        lines.append(line)
-    lines += [
-        "HETATM  900  C1  LIG A 201      20.000  20.000  20.000  1.00  1.00           C  ",
-        "HETATM  901  O1  LIG A 201      21.200  20.000  20.000  1.00  1.00           O  ",
-        "HETATM  902  O   HOH A 301      30.000  20.000  20.000  1.00  1.00           O  ",
-    ]
-    raw = read_structure(write(tmp_path, "\n".join(lines)))
-    assert raw.sequence == "AMA"
-    assert "SD" in raw.atom_names
-    assert raw.n_waters == 1
-    ligand = extract_het(raw, "lig")
-    np.testing.assert_allclose(ligand.coordinates, [[20, 20, 20], [21.2, 20, 20]])
-    with pytest.raises(StructureError, match="no hetero group 'STI'; present: LIG A:201"):
-        extract_het(raw, "STI")
 
 
 # --------------------------------------------------------------------------- preparing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -239,7 +240,17 @@ def _near(atom: gemmi.Atom, atoms: list[gemmi.Atom]) -> bool:
     return 1.0 < min(gaps) < 2.0
 
 
-def _heavy(atom: gemmi.Atom, known: frozenset[str]) -> bool:
+@cache
+def _known(parent: str) -> dict[str, str]:
+    """Return the elements of the heavy atoms of an amino acid by name; empty for ''."""
+    if not parent:
+        return {}
+    template = templates()[parent]
+    pairs = zip(template.atoms, template.elements, strict=True)
+    return {str(name): str(element) for name, element in pairs if element != "H"} | {"OXT": "O"}
+
+
+def _heavy(atom: gemmi.Atom, known: dict[str, str]) -> bool:
     """Tell heavy atoms; in an amino acid the name decides, whatever the element column says."""
     if not known:
         return atom.element.name not in ("H", "D")
@@ -262,23 +273,22 @@ def pick_atoms(
         For the Changes.
     """
     parent = parent_name(residue.name)
-    template = templates()[parent] if parent else None
-    known = frozenset(str(name) for name in template.heavy) | {"OXT"} if template else frozenset()
+    known = _known(parent)
     out = ResidueAtoms(residue.name, _number(residue), residue.seqid.icode.strip(), residue.het_flag == "H")
     changes: list[Change] = []
     twice: list[str] = []
     foreign: list[str] = []
     elements: list[str] = []
-    renamed = [atom.name for atom in residue] if template else []
+    carboxyl = _CARBOXYL if known and all(atom.name != "O" for atom in residue) else {}
     for atom in _of_letter(residue, letter):
         if not _heavy(atom, known):
             continue
-        name = _CARBOXYL.get(atom.name, atom.name) if template and "O" not in renamed else atom.name
+        name = carboxyl.get(atom.name, atom.name)
         element = atom.element.name
         if residue.name == "MSE" and name == "SE":
             name, element = "SD", "S"
-        elif template and name in known:
-            own = "O" if name == "OXT" else str(template.elements[template.index(name)])
+        elif name in known:
+            own = known[name]
             if element not in (own, "X") and not (residue.name == "SEC" or name == "CA"):
                 elements.append(f"{name} {element}")
             element = own

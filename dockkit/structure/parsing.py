@@ -173,6 +173,8 @@ def _complete_columns(block: gemmi.cif.Block, path: Path) -> list[Change]:
                 added[row] = filling[row % len(filling)] if filling else str(row + 1)
     changes = []
     if not values("auth_seq_id"):
+        if all(value in (".", "?") for value in values("label_seq_id")):
+            raise StructureError(f"{path}: the mmCIF table of atoms has no residue numbers, neither author's nor label")
         what = "residue numbers are label_seq_id, counted along the crystallised sequence"
         changes.append(Change("chain", what, "the file has no author numbers"))
     if not values("auth_asym_id"):

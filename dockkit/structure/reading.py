@@ -21,7 +21,7 @@ from dockkit.structure.chains import (
     read_chain,
 )
 from dockkit.structure.parsing import ParsedFile, header, parse_file
-from dockkit.structure.sanity import check_geometry
+from dockkit.structure.sanity import check_geometry, check_sequence
 from dockkit.structure.surroundings import Neighbour, Partner, find_partners, read_groups, read_links, read_unit
 
 __all__ = [
@@ -320,6 +320,7 @@ def read_structure(path: str | Path, chain: str = "") -> RawStructure:
     unit, neighbours, unit_changes = read_unit(structure, chains, name, xyz)
     is_model, model_changes = _predicted(parsed, residues, name)
     seqres = _seqres(structure, chains[name], name, parsed.is_cif)
+    changes += check_sequence(residues, name, seqres)
     changes = _file_changes(parsed, seqres, len(residues)) + changes + unit_changes + noticed + model_changes
     owner = [i for i, residue in enumerate(residues) for _ in residue.names]
     n, atoms = len(residues), len(owner)

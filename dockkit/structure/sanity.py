@@ -33,6 +33,9 @@ MEAN_STRETCH: Final = 0.03
 CONTACT_LIMIT: Final = 1.0
 """Atoms of different residues are not nearer than this, Angstrom."""
 
+MIN_AGREEMENT: Final = 0.6
+"""A stretch of residues is at its place in the crystallised sequence where this fraction of the names agree."""
+
 MAX_DAMAGED: Final = 0.2
 """A chain with more than this fraction of damaged residues is refused."""
 
@@ -209,22 +212,56 @@ def _refuse_if_many(count: int, total: int, what: str, example: str) -> None:
         )
 
 
+def check_sequence(residues: list[ResidueAtoms], chain: str, seqres: tuple[str, ...]) -> list[Change]:
+    """Return a Change for each residue whose name is not the one that the crystallised sequence has at its place.
+
+    Each stretch of joined residues is laid on the sequence without gaps, after the one before; a stretch that fits
+    nowhere (a shifted register, another molecule's sequence) is passed over.
+
+    Parameters
+    ----------
+    residues : list of ResidueAtoms
+    chain : str
+    seqres : tuple of str
+        Three-letter names, empty where unknown.
+    """
+    whole = [parent_name(name) or name for name in seqres]
+    names = [parent_name(residue.name) or residue.name for residue in residues]
+    breaks = [0, *(i + 1 for i, bond in enumerate(joined(residues)) if not bond), len(residues)]
+    changes: list[Change] = []
+    begin = 0
+    for start, stop in zip(breaks, breaks[1:], strict=False):
+        length = stop - start
+        best, score = -1, 0
+        for place in range(begin, len(whole) - length + 1):
+            same = sum(a == b for a, b in zip(names[start:stop], whole[place : place + length], strict=True))
+            if same > score:
+                best, score = place, same
+        if best < 0 or score < MIN_AGREEMENT * length:
+            continue
+        for residue, own, other in zip(
+            residues[start:stop], names[start:stop], whole[best : best + length], strict=True
+        ):
+            if own != other:
+                changes.append(
+                    residue.changed(chain, "modified", f"the crystallised sequence has {other} here", "kept as named")
+                )
+        begin = best + length
+    return changes
+
+
 def _overlaps(residues: list[ResidueAtoms], chain: str, path: Path) -> list[Change]:
     owner = np.array([i for i, residue in enumerate(residues) for _ in residue.names])
     names = [name for residue in residues for name in residue.names]
     xyz = np.array([point for residue in residues for point in residue.xyz], dtype=np.float64).reshape(-1, 3)
-    tree = cKDTree(xyz)
-    near = np.flatnonzero(tree.query(xyz, k=2)[0][:, 1] < CONTACT_LIMIT) if len(xyz) > 1 else np.zeros(0, dtype=int)
     found: dict[int, str] = {}
-    for atom in near[:1000]:
-        for other in tree.query_ball_point(xyz[atom], CONTACT_LIMIT)[:50]:
-            if owner[other] < owner[atom]:
-                before = residues[owner[other]]
-                gap = float(np.linalg.norm(xyz[atom] - xyz[other]))
-                where = (
-                    f"{names[atom]} lies {gap:.1f} A from {before.name} {before.number}{before.icode} {names[other]}"
-                )
-                found.setdefault(int(owner[atom]), where)
+    gaps, others = cKDTree(xyz).query(xyz, k=range(2, 6), distance_upper_bound=CONTACT_LIMIT)
+    for atom, column in np.argwhere(np.isfinite(gaps)):
+        other = int(others[atom, column])
+        if owner[other] < owner[atom]:
+            before = residues[owner[other]]
+            where = f"{before.name} {before.number}{before.icode} {names[other]}"
+            found.setdefault(int(owner[atom]), f"{names[atom]} lies {gaps[atom, column]:.1f} A from {where}")
     if found:
         index, where = next(iter(found.items()))
         what = f"{path}: chain {chain or '(blank)'}: atoms on top of others"
