@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Final
 
+import gemmi
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from dockkit.core.errors import StoreError
 from dockkit.core.geometry import dihedral
 from dockkit.core.library import library_dir
 from dockkit.core.model import FloatArray, IntArray, StrArray
 from dockkit.core.residues import one_letter
 from dockkit.structure.library import catalogue
-from dockkit.structure.reading import read_structure
 
 BACKBONE: Final = ("N", "CA", "C")
+PEPTIDE_BOND_LIMIT: Final = 2.0
+"""A C-N distance beyond this is a break, Angstrom."""
+
 BIN: Final = 10.0
 """Width of a bin of the torsion map, degrees."""
 
@@ -62,32 +67,58 @@ class FragmentLibrary:
 
 @cache
 def fragment_library() -> FragmentLibrary:
-    """Read the crystal structures of the library (models are left out)."""
-    folder = library_dir("structures")
-    parts: list[tuple[StrArray, StrArray, IntArray, StrArray, FloatArray, IntArray]] = []
-    last = 0
+    """Read the backbones of the library's crystal structures (models are left out).
+
+    Raises
+    ------
+    StoreError
+        A bundled file cannot be read.
+    """
+    entries: list[str] = []
+    kinases: list[str] = []
+    numbers: list[int] = []
+    letters: list[str] = []
+    backbone: list[FloatArray] = []
+    links: list[int] = []
     for entry in catalogue():
         if entry.modelled:
             continue
-        raw = read_structure(folder / entry.file)
-        backbone = np.full((raw.n_residues, 3, 3), np.nan)
-        for column, name in enumerate(BACKBONE):
-            rows = np.flatnonzero(raw.atom_names == name)
-            backbone[raw.atom_residue[rows], column] = raw.coordinates[rows]
-        whole = np.isfinite(backbone).all(axis=(1, 2))
-        steps = np.concatenate([[False], np.diff(raw.segments) != 0]) | ~whole
-        letters = np.array([one_letter(str(name)) for name in raw.residue_names])
-        names = np.full(raw.n_residues, entry.name)
-        links = last + 1 + np.cumsum(steps)
-        last = int(links[-1])
-        parts.append(
-            (names[whole], np.full(int(whole.sum()), entry.uniprot), raw.author_numbers[whole], letters[whole],
-             backbone[whole], links[whole])
-        )  # fmt: skip
-    entries, kinases, numbers, letters, backbone, links = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
+        found = _read_backbone(library_dir("structures") / entry.file, links[-1] + 1 if links else 0)
+        entries += [entry.name] * len(found[0])
+        kinases += [entry.uniprot] * len(found[0])
+        numbers += found[0]
+        letters += found[1]
+        backbone += found[2]
+        links += found[3]
+    xyz, joined = np.array(backbone), np.array(links)
+    return FragmentLibrary(
+        np.array(entries), np.array(kinases), np.array(numbers), np.array(letters), xyz, joined, _torsions(xyz, joined)
     )
-    return FragmentLibrary(entries, kinases, numbers, letters, backbone, links, _torsions(backbone, links))
+
+
+def _read_backbone(path: Path, link: int) -> tuple[list[int], list[str], list[FloatArray], list[int]]:
+    """Read numbers, letters, N CA C and unbroken stretches (counted from ``link``) of a bundled file."""
+    try:
+        structure = gemmi.read_structure(str(path))
+    except (RuntimeError, ValueError, OSError) as error:
+        raise StoreError(f"{path}: the bundled structure cannot be read ({error}); install dockkit again") from error
+    numbers: list[int] = []
+    letters: list[str] = []
+    backbone: list[FloatArray] = []
+    links: list[int] = []
+    for residue in structure[0][0]:
+        atoms = {atom.name: atom.pos.tolist() for atom in residue if atom.name in BACKBONE}
+        if len(atoms) < len(BACKBONE):
+            link += 1
+            continue
+        xyz = np.array([atoms[name] for name in BACKBONE])
+        if backbone and np.linalg.norm(xyz[0] - backbone[-1][2]) > PEPTIDE_BOND_LIMIT:
+            link += 1
+        numbers.append(residue.seqid.num or 0)
+        letters.append(one_letter(residue.name))
+        backbone.append(xyz)
+        links.append(link)
+    return numbers, letters, backbone, links
 
 
 def _torsions(backbone: FloatArray, links: IntArray) -> FloatArray:

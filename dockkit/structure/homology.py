@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 import gemmi
@@ -21,6 +22,9 @@ SIMILAR_FRAMES: Final = 20
 
 SHEET_POSITIONS: Final = (*range(1, 4), *range(10, 20), *range(31, 46))
 """Pocket positions (KLIFS, from 1) of the N-lobe's strands 1 to 5, the tip of the P-loop left out."""
+
+HOLE_BONUS: Final = 6.0
+"""What it is worth, in BLOSUM62 units, to put an insertion where the template has a hole anyway."""
 
 Chain = dict[int, WorkResidue]
 
@@ -51,7 +55,10 @@ def by_uniprot(residues: list[WorkResidue]) -> Chain:
     return {residue.uniprot: residue for residue in residues if residue.uniprot}
 
 
-def align(target: Kinase, template: Kinase) -> dict[int, int]:
+def align(
+    target: Kinase, template: Kinase, loops: tuple[tuple[int, ...], tuple[int, ...]] = ((), ()),
+    present: frozenset[int] = frozenset(),
+) -> dict[int, int]:  # fmt: skip
     """Give each residue of the target's domain its counterpart in the template.
 
     Pocket positions (KLIFS) correspond by definition; stretches of equal length between them too; the rest is aligned
@@ -60,6 +67,11 @@ def align(target: Kinase, template: Kinase) -> dict[int, int]:
     Parameters
     ----------
     target, template : Kinase
+    loops : pair of tuple of int
+        UniProt numbers of the activation loop of each, DFG Asp to APE Glu. Where their lengths differ, all that one has
+        more stands in one place.
+    present : frozenset of int
+        Residues that the template structure has; that place is best where it lacks some anyway.
 
     Returns
     -------
@@ -75,7 +87,38 @@ def align(target: Kinase, template: Kinase) -> dict[int, int]:
         found[a] = b
         found |= _aligned(target, template, a + 1, c - 1, b + 1, d - 1)
     found[last[0]] = last[1]
-    return found | _aligned(target, template, last[0] + 1, target.domain[1], last[1] + 1, template.domain[1])
+    if not (loops[0] and loops[1] and loops[0][-1] > last[0] and loops[1][-1] > last[1]):
+        return found | _aligned(target, template, last[0] + 1, target.domain[1], last[1] + 1, template.domain[1])
+    ends = (last[0] + 1, loops[0][-1], last[1] + 1, loops[1][-1])
+    found |= _with_one_gap(target, template, *ends, present)
+    return found | _aligned(target, template, ends[1] + 1, target.domain[1], ends[3] + 1, template.domain[1])
+
+
+@cache
+def _similarity(one: str, other: str) -> int:
+    """Return the BLOSUM62 score of two residues, by one-letter code."""
+    names = [gemmi.expand_one_letter_sequence(letter, gemmi.ResidueKind.AA) for letter in (one, other)]
+    return int(gemmi.align_string_sequences(names[0], names[1], [], gemmi.AlignmentScoring("b")).score)
+
+
+def _with_one_gap(
+    target: Kinase, template: Kinase, first: int, last: int, other_first: int, other_last: int, present: frozenset[int]
+) -> dict[int, int]:
+    """Align two stretches end to end with one insertion or deletion, where it costs least similarity."""
+    n, m = last - first + 1, other_last - other_first + 1
+    shorter = min(n, m)
+
+    def pairs(split: int) -> list[tuple[int, int]]:
+        front = [(first + i, other_first + i) for i in range(split)]
+        return front + [(last - i, other_last - i) for i in range(shorter - split)]
+
+    def worth(split: int) -> tuple[float, int]:
+        similar = sum(_similarity(target.sequence[a - 1], template.sequence[b - 1]) for a, b in pairs(split))
+        # Next to residues that the template lacks, the gap costs no further main chain.
+        beside = {other_first + split - 1, other_first + split} - present
+        return similar + (HOLE_BONUS if beside else 0.0), -abs(2 * split - shorter)
+
+    return dict(pairs(max(range(shorter + 1), key=worth)))
 
 
 def _aligned(

@@ -306,7 +306,8 @@ def score(
     clash = _overlap(distances, best).sum(axis=(1, 2))
 
     own = _distances(heavy, heavy)
-    far = (np.abs(owner[:, None] - owner[None]) >= 2) & present[:, None] & present[None]
+    between = np.abs(owner[:, None] - owner[None])
+    far = (between >= np.where(polar[:, None] & polar[None], 3, 2)) & present[:, None] & present[None]
     own_best = np.where(polar[:, None] & polar[None], HYDROGEN_BOND, radii[:, None] + radii[None]) * far
     clash += 0.5 * _overlap(own, own_best).sum(axis=(1, 2))
 

@@ -251,13 +251,14 @@ def _shells(head: WorkResidue, tail: WorkResidue, hole: _Break, kept: list[WorkR
 def _problem(residues: list[WorkResidue], first: int, last: int, built: list[WorkResidue], rest: FloatArray) -> str:
     """Say what is wrong with a built stretch, or nothing."""
     _, keys = _environment(residues, set(range(first + 1, last)), np.zeros((0, 3)))
-    joints = np.array([i in (first, last) for i, _ in keys] + [False] * (len(rest) - len(keys)))
+    # Across one residue a carbonyl and a nitrogen stand at 2.4 A in any chain: neighbours' neighbours do not count.
+    joints = np.array([first - 1 <= i <= last + 1 for i, _ in keys] + [False] * (len(rest) - len(keys)))
     tree = cKDTree(rest[~joints])
     for i, residue in enumerate(built):
         for name, xyz in residue.xyz.items():
             limit = MAIN_CHAIN_LIMIT if name in ("N", "CA", "C", "O") else SIDE_CHAIN_LIMIT
             nearest = float(tree.query(xyz)[0])
-            for other in built[: max(0, i - 1)]:
+            for other in built[: max(0, i - 2)]:
                 nearest = min(nearest, *(float(np.linalg.norm(xyz - point)) for point in other.xyz.values()))
             if nearest < limit:
                 return f"{residue.label} {name} stands {nearest:.1f} A from another residue"
@@ -360,7 +361,7 @@ def _left(residues: list[WorkResidue], hole: _Break, reason: str) -> Change:
 
 def build_loops(
     residues: list[WorkResidue], sequence: str, *, seqres: tuple[str, ...] = (), others: FloatArray | None = None,
-    max_length: int = MAX_LENGTH, max_drawn: int = MAX_DRAWN, seed: int = 0,
+    max_length: int = MAX_LENGTH, max_drawn: int = MAX_DRAWN, max_widen: int = 1, seed: int = 0,
     excluded_kinases: frozenset[str] = frozenset(),
 ) -> tuple[list[WorkResidue], list[Change]]:  # fmt: skip
     """Build the short stretches that are missing inside a chain.
@@ -386,6 +387,8 @@ def build_loops(
         Longest stretch to build; 0 for none.
     max_drawn : int
         Longest to build where no bundled structure has the stretch.
+    max_widen : int
+        Residues that may be opened on either side where the gap alone cannot be closed.
     seed : int
     excluded_kinases : frozenset of str
         UniProt accessions whose bundled structures are not used (for measuring).
@@ -408,10 +411,10 @@ def build_loops(
         if not reason and len(hole.letters) > max_length:
             reason = f"longer than the {max_length} residues that can be built well"
         model, widen = None, 0
-        while not reason and model is None and widen <= 1:
+        while not reason and model is None and widen <= max_widen:
             model, problem = _attempt(chain, hole, widen, away, seed, excluded, max_drawn)
             widen += model is None
-            if widen > 1:
+            if widen > max_widen:
                 reason = problem
         if model is None:
             changes.append([_left(chain, hole, reason)])

@@ -97,8 +97,8 @@ class Graft:
 
 def graft_state(
     receptor: Receptor, kinase: Kinase, template: Receptor, template_kinase: Kinase, *, state: KinaseState,
-    activation_loop: tuple[int, ...], parts: tuple[Part, ...] | None = None, seed: int = 0,
-    excluded: frozenset[str] = frozenset(),
+    activation_loop: tuple[int, ...], template_loop: tuple[int, ...], parts: tuple[Part, ...] | None = None,
+    seed: int = 0, excluded: frozenset[str] = frozenset(),
 ) -> Graft:  # fmt: skip
     """Put the segments that make a state into a kinase.
 
@@ -111,8 +111,8 @@ def graft_state(
         Of ``template_kinase``, prepared, in the wanted state.
     template_kinase : Kinase
     state : {"dfg-in", "dfg-out", "alpha-c-in", "alpha-c-out"}
-    activation_loop : tuple of int
-        UniProt numbers of the target's activation loop, the DFG Asp first, the Glu of APE last.
+    activation_loop, template_loop : tuple of int
+        UniProt numbers of the activation loop of target and template, the DFG Asp first, the Glu of APE last.
     parts : tuple of str, optional
         What to take; by default what ``PARTS`` says for the state.
     seed : int
@@ -131,8 +131,9 @@ def graft_state(
     """
     residues = polymer(receptor)
     own = by_uniprot(residues)
-    pairs = align(kinase, template_kinase)
-    donor = as_target(by_uniprot(polymer(template)), pairs, kinase)
+    given = by_uniprot(polymer(template))
+    pairs = align(kinase, template_kinase, (activation_loop, template_loop), frozenset(given))
+    donor = as_target(given, pairs, kinase)
     where = f"{receptor.name} after {template.name}"
     if not activation_loop:
         raise StructureError(f"{where}: the activation loop of {kinase.gene} is not known, so nothing can be modelled")
@@ -224,7 +225,9 @@ def _filled(
         if near and residue.name in templates() and residue.name != "PRO":
             aside[id(residue)] = dict(residue.xyz)
             residue.xyz = {name: xyz for name, xyz in residue.xyz.items() if name in MAIN_CHAIN}
-    whole, changes = build_loops(chain, letters, max_length=LONGEST_HOLE, seed=seed, excluded_kinases=excluded)
+    whole, changes = build_loops(
+        chain, letters, max_length=LONGEST_HOLE, max_widen=3, seed=seed, excluded_kinases=excluded
+    )
     given = {r.uniprot: aside[id(r)] for r in chain if id(r) in aside and r.uniprot}
     built = {c.uniprot_number for c in changes if c.kind == "loop"}
     for residue in whole:
