@@ -600,15 +600,17 @@ def test_a_phosphorylated_residue_mutates_and_its_self_mutation_keeps_it(mixed: 
 
 def test_a_water_in_the_way_of_a_side_chain_is_named_and_can_be_taken_away() -> None:
     base = peptide()
-    plain = Variant((Substitution(316, "D", "W"),))
-    built = build_variant(base, plain, n_models=1)[0].receptor
-    ring = built.coordinates[(built.atom_residue == 5) & (built.atom_names == "CZ3")][0]
-    wet = with_others(base, [("HOH", 901, np.array([99.0, 0.0, 0.0])), ("HOH", 902, ring), ("ZN", 903, ring + 30.0)])
-    model = build_variant(wet, plain, n_models=1)[0].receptor
+    at = {str(base.atom_names[i]): base.coordinates[i] for i in base.atom_indices(5)}
+    beyond = at["CB"] + 2.0 * (at["CB"] - at["CA"]) / np.linalg.norm(at["CB"] - at["CA"])
+    wet = with_others(
+        base, [("HOH", 901, np.array([99.0, 0.0, 0.0])), ("HOH", 902, beyond), ("ZN", 903, beyond + 30.0)]
+    )
+    model = build_variant(wet, Variant((Substitution(316, "D", "A"),)), n_models=1)[0].receptor
     assert model.n_residues == wet.n_residues
     found = displaced_waters(model, [5])
     assert list(found) == [8]
-    assert any("water A:902 overlaps TRP 316" in note for note in model.notes)
+    assert found[8].startswith("ALA 316 CB at 2.0 A")
+    assert any("water A:902 overlaps ALA 316" in note for note in model.notes)
     dry = without_waters(model, found)
     assert dry.author_numbers[-2:].tolist() == [901, 903]
     assert dry.changes[-1].label == "HOH A:902"

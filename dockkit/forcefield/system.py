@@ -23,6 +23,10 @@ from dockkit.forcefield.protein import born_parameters, receptor_parameters, rec
 ION_RESTRAINT = 10.0
 """Restraint of ions relative to that of the main chain."""
 
+WATER_RESTRAINT = 5.0
+"""The same of water oxygens in dynamics: at 0.1 kcal/mol/A^2 on the main chain a water alone spreads as one with a B
+factor of 47 A^2 (3 B / 8 pi^2 = 3 RT / 2 k)."""
+
 __all__ = [
     "assemble",
     "born_parameters",
@@ -232,7 +236,8 @@ def region_system(
         Non-bonded cut-off, Angstrom; the Coulomb term is shifted to zero there.
     backbone_restraint : float
         Harmonic constant on mobile main-chain heavy atoms and water oxygens, kcal/mol/A^2 (energy k r^2); ten times
-        that on ions, whose place a crystal shows better than fixed charges hold it.
+        that on ions, whose place a crystal shows better than fixed charges hold it, and five times on water oxygens in
+        dynamics, since no solvent keeps a water in its place.
     for_dynamics : bool
         Constrain bonds to hydrogen, keep waters rigid, and repartition hydrogen masses save those of water.
 
@@ -292,7 +297,7 @@ def region_system(
     restraint.addGlobalParameter("k", backbone_restraint * kj / nm**2)
     for name in ("x0", "y0", "z0", "weight"):
         restraint.addPerParticleParameter(name)
-    held = _restraint_weights(assembly)[region.atoms]
+    held = _restraint_weights(assembly, WATER_RESTRAINT if for_dynamics else 1.0)[region.atoms]
     for i in np.flatnonzero((held > 0.0) & mobile):
         restraint.addParticle(int(i), [*(coordinates[region.atoms[i]] * nm).tolist(), float(held[i])])
     for force in (bonds, angles, torsions, nonbonded, restraint):
@@ -307,13 +312,13 @@ def _is_water(assembly: Assembly) -> NDArray[np.bool_]:
     return np.concatenate([water, np.zeros(len(assembly.ligand_elements), dtype=bool)])
 
 
-def _restraint_weights(assembly: Assembly) -> FloatArray:
-    """Return how strongly each atom is restrained: main-chain heavy atoms and water oxygens 1, ions 10, others 0."""
+def _restraint_weights(assembly: Assembly, of_water: float) -> FloatArray:
+    """Return how strongly each atom is restrained: main-chain heavy atoms 1, water oxygens as said, ions 10."""
     receptor = assembly.receptor
     chain = is_polymer(receptor.residue_names)[receptor.atom_residue]
     water = _is_water(assembly)[: receptor.n_atoms]
     backbone = np.isin(receptor.atom_names, ("N", "CA", "C", "O"))
-    held = np.where(chain, backbone, np.where(water, receptor.elements != "H", ION_RESTRAINT))
+    held = np.where(chain, backbone, np.where(water, of_water * (receptor.elements != "H"), ION_RESTRAINT))
     return np.concatenate([held, np.zeros(len(assembly.ligand_elements))]).astype(np.float64)
 
 
