@@ -346,19 +346,26 @@ def smiles_group(smiles: str) -> tuple[HetGroup, Chem.Mol]:
 
 
 @pytest.mark.parametrize(
-    ("smiles", "neutral"),
+    ("smiles", "types"),
     [
-        ("c1ccccc1Nc1ncccn1", {6}),
-        ("CC(=O)NCc1ccccc1", {3}),
-        ("CN1CCNCC1", set()),
-        ("CS(=O)(=O)Nc1ccccc1", {4}),
-        ("c1ccncc1", set()),
-        ("CCNCC", set()),
+        ("c1ccccc1Nc1ncccn1", {6: "N.pl3"}),
+        ("CC(=O)NCc1ccccc1", {3: "N.pl3"}),
+        ("CN1CCNCC1", {1: "N.3", 4: "N.3"}),
+        ("CN1CCN(CC1)c1ccccc1", {1: "N.3", 4: "N.pl3"}),
+        ("CS(=O)(=O)Nc1ccccc1", {4: "N.pl3"}),
+        ("CC(=O)N1CCCC1", {3: "N.pl3"}),
+        ("c1ccncc1", {}),
+        ("CCNCC", {2: "N.3"}),
     ],
 )
-def test_nitrogens_that_take_no_proton_are_told_from_amines(smiles: str, neutral: set[int]) -> None:
+def test_nitrogens_that_take_no_proton_are_told_from_amines(smiles: str, types: dict[int, str]) -> None:
     found, _ = smiles_group(smiles)
-    assert set(Perceived(found).neutral_nitrogens()) == neutral
+    assert Perceived(found).nitrogen_types() == types
+
+
+def test_a_phosphine_oxide_is_no_phosphate() -> None:
+    assert Perceived(smiles_group("CP(C)(=O)c1ccccc1")[0]).phosphine_oxides() == {1: "P.3", 3: "O.2"}
+    assert Perceived(smiles_group("CCOP(=O)(O)O")[0]).phosphine_oxides() == {}
 
 
 def test_partners_know_acceptors_and_donors() -> None:

@@ -93,15 +93,34 @@ class Perceived:
             for k in self.neighbours[atom]
         )
 
-    def neutral_nitrogens(self) -> list[int]:
-        """Return nitrogens with two heavy neighbours that share their lone pair: anilines, amides, sulfonamides."""
-        return [
-            i
-            for i, element in enumerate(self.elements)
-            if element == "N" and len(self.neighbours[i]) == 2 and self.conjugated(i) and not self._aromatic(i)
-        ]
+    def shares_pair(self, atom: int) -> bool:
+        """Tell whether a nitrogen outside aromatic rings shares its lone pair: aniline, amide, sulfonamide."""
+        around = self.neighbours[atom]
+        beside = any(self.aromatic(n) or self.carbonyl(n) for n in around)
+        return beside or len(around) < 3 and self.conjugated(atom)
 
-    def _aromatic(self, atom: int) -> bool:
+    def nitrogen_types(self) -> dict[int, str]:
+        """Return SYBYL types of nitrogens that planarity and distances alone mistake: N.3 an amine, N.pl3 none."""
+        return {
+            i: "N.pl3" if self.shares_pair(i) else "N.3"
+            for i, element in enumerate(self.elements)
+            if element == "N"
+            and len(self.neighbours[i]) >= 2
+            and not self.aromatic(i)
+            and (self.shares_pair(i) or all(self.elements[n] == "C" for n in self.neighbours[i]))
+        }
+
+    def phosphine_oxides(self) -> dict[int, str]:
+        """Return SYBYL types of phosphorus with one terminal oxygen, and of that oxygen, which takes no proton."""
+        types: dict[int, str] = {}
+        for i, element in enumerate(self.elements):
+            oxygens = [n for n in self.neighbours[i] if self.elements[n] == "O" and len(self.neighbours[n]) == 1]
+            if element == "P" and len(oxygens) == 1 and sum(self.elements[n] == "O" for n in self.neighbours[i]) == 1:
+                types |= {i: "P.3", oxygens[0]: "O.2"}
+        return types
+
+    def aromatic(self, atom: int) -> bool:
+        """Tell whether an atom is in a flat ring of five or six."""
         ring = self.ring(atom)
         if len(ring) not in (5, 6) or any(self.elements[k] not in ("C", "N", "S", "O") for k in ring):
             return False
@@ -113,7 +132,7 @@ class Perceived:
         around, here = self.neighbours[atom], self.xyz[atom]
         if len(around) == 1 and self.gaps[atom, around[0]] < 1.22:
             return -0.45, []
-        if not self.conjugated(atom):
+        if not (self.conjugated(atom) or self.aromatic(atom) or self.shares_pair(atom)):
             return 0.0, []
         if len(around) == 1:
             beyond = [n for n in self.neighbours[around[0]] if n != atom]
@@ -123,7 +142,7 @@ class Perceived:
             return -0.6, [place_atom(*frame, 1.01, 120.0, turn) for turn in (0.0, 180.0)]
         if len(around) == 2:
             away = here - 1.01 * unit_vector(sum((unit_vector(self.xyz[n] - here) for n in around), start=np.zeros(3)))
-            if not self._aromatic(atom) or any(self.carbonyl(n) for n in around):
+            if not self.aromatic(atom) or any(self.carbonyl(n) for n in around):
                 return -0.4, [away]
             return (-0.5, []) if len(self.ring(atom)) == 6 else (0.0, [])
         return 0.0, []

@@ -94,21 +94,22 @@ def _ion_lines(name: str, number: int, xyz: FloatArray) -> list[_Line]:
     return [_Line(True, f"{known:>2}  ", known, number, xyz)] if element in CATIONS else []
 
 
-def _group_lines(group: HetGroup, number: int) -> tuple[list[_Line], list[bool]]:
-    """Return a group's lines, and for each whether it is a nitrogen that does not take a proton."""
+def _group_lines(group: HetGroup, number: int) -> tuple[list[_Line], list[str]]:
+    """Return a group's lines, and for each the SYBYL type that PROPKA would get wrong, or ''."""
     if len(group.elements) == 1:
         lines = _ion_lines(str(group.elements[0]), number, group.coordinates[0])
-        return lines, [False] * len(lines)
+        return lines, [""] * len(lines)
     if len(group.elements) < BUFFER_SIZE:
         return [], []
-    neutral = set(Perceived(group).neutral_nitrogens())
+    found = Perceived(group)
+    types = found.nitrogen_types() | found.phosphine_oxides()
     counts: dict[str, int] = {}
     lines = []
     for element, xyz in zip(group.elements, group.coordinates, strict=True):
         symbol = str(element).upper()
         counts[symbol] = counts.get(symbol, 0) + 1
         lines.append(_Line(True, f"{symbol:>2}{counts[symbol]:<2d}"[:4], "LIG", number, xyz))
-    return lines, [i in neutral for i in range(len(lines))]
+    return lines, [types.get(i, "") for i in range(len(lines))]
 
 
 @contextlib.contextmanager
@@ -128,7 +129,7 @@ def _quiet() -> Iterator[None]:
             child.disabled = state
 
 
-def _run(lines: Sequence[_Line], neutral: Sequence[bool]) -> Any:
+def _run(lines: Sequence[_Line], types: Sequence[str]) -> Any:
     """Run PROPKA on atoms; return its container."""
     text = "".join(line.text(serial) for serial, line in enumerate(lines, start=1))
     with _quiet():
@@ -138,9 +139,9 @@ def _run(lines: Sequence[_Line], neutral: Sequence[bool]) -> Any:
         molecule.name = "input"
         conformations, names = read_pdb(io.StringIO(text), parameters, molecule)
         molecule.conformations, molecule.conformation_names = conformations, names
-        for atom, plain in zip(conformations[names[0]].atoms, neutral, strict=True):
-            if plain:
-                atom.sybyl_type, atom.sybyl_assigned = "N.pl3", True
+        for atom, known in zip(conformations[names[0]].atoms, types, strict=True):
+            if known:
+                atom.sybyl_type, atom.sybyl_assigned = known, True
         prepare: Any = molecule.version
         prepare.setup_bonding_and_protonation(molecule)
         molecule.extract_groups()
@@ -172,8 +173,8 @@ def side_chain_pkas(residues: Sequence[WorkResidue], groups: Sequence[HetGroup] 
     residues : sequence of WorkResidue
         All heavy atoms; residues that PROPKA does not know count as nothing, save phosphorylated ones and metal ions.
     groups : sequence of HetGroup
-        Bound ligands and metals that count. PROPKA types ligand atoms from distances and takes exocyclic nitrogens with
-        two neighbours (anilines, sulfonamides) for amines; those are set right here. Buffer molecules are left out.
+        Bound ligands and metals that count. PROPKA types ligand atoms from distances and takes many anilines and
+        sulfonamides for amines; those are set right here. Buffer molecules are left out.
 
     Returns
     -------
@@ -186,24 +187,24 @@ def side_chain_pkas(residues: Sequence[WorkResidue], groups: Sequence[HetGroup] 
         Whatever PROPKA meets in a structure that it cannot read; the caller falls back to model values.
     """
     lines: list[_Line] = []
-    neutral: list[bool] = []
+    types: list[str] = []
     names: dict[int, str] = {}
     for index, residue in enumerate(residues):
         own = _residue_lines(residue, index + 1)
         lines += own
-        neutral += [False] * len(own)
+        types += [""] * len(own)
         names[index + 1] = residue.label
     for offset, group in enumerate(groups, start=len(residues) + 1):
-        own, plain = _group_lines(group, offset)
+        own, known = _group_lines(group, offset)
         lines += own
-        neutral += plain
+        types += known
         names[offset] = f"{group.name} {group.number}{group.insertion_code}"
     if len(names) > 9999:
         raise ValueError(f"{len(names)} residues; PROPKA's input format holds 9999")
     if not lines:
         return {}
     centre = np.mean([line.xyz for line in lines], axis=0)
-    average = _run([_Line(n.hetero, n.atom, n.residue, n.number, n.xyz - centre) for n in lines], neutral)
+    average = _run([_Line(n.hetero, n.atom, n.residue, n.number, n.xyz - centre) for n in lines], types)
     return {
         int(group.atom.res_num) - 1: Pka(
             round(float(group.pka_value), 2), float(group.model_pka), float(group.buried), _reasons(group, names)
