@@ -12,7 +12,9 @@ from dockkit.core.model import FloatArray, IntArray, Kinase
 from dockkit.kinase.table import known_kinases, load_kinase
 
 _KMER = 4
-_MIN_IDENTITY = 0.80
+# Of 28 human kinases outside the table that resemble one in it, 23 are below this in the domain; mouse and chicken
+# kinases and constructs with 14 engineered changes are above.
+_MIN_IDENTITY = 0.92
 _MIN_DOMAIN_MATCHES = 80
 
 # Alignment of a chain with its own reference sequence: identity counts, substitutions are few.
@@ -25,7 +27,8 @@ _MIN_SCORE = 40.0
 _MAX_CHANCE = 0.01
 
 
-def _clean(sequence: str) -> str:
+def clean_sequence(sequence: str) -> str:
+    """Return a sequence without blanks, in upper case, X for whatever is none of the twenty residues."""
     letters = "".join(sequence.split()).upper()
     return re.sub("[^ACDEFGHIKLMNPQRSTVWY]", "X", letters)
 
@@ -124,7 +127,7 @@ def map_to_uniprot(sequence: str, kinase: Kinase, *, segments: ArrayLike | None 
     StructureError
         Nothing aligns.
     """
-    query = np.array(list(_clean(sequence)), dtype="U1")
+    query = np.array(list(clean_sequence(sequence)), dtype="U1")
     reference = np.array(list(kinase.sequence), dtype="U1")
     numbers = np.zeros(len(query), dtype=np.int64)
     breaks = np.zeros(len(query), dtype=bool)
@@ -174,9 +177,9 @@ def identify_kinase(sequence: str, *, segments: ArrayLike | None = None) -> tupl
     Raises
     ------
     StructureError
-        No known kinase fits: fewer than 80 residues of a kinase domain agree, or less than 80 per cent.
+        No known kinase fits: fewer than 80 residues of a kinase domain agree, or less than 92 per cent.
     """
-    query = _clean(sequence)
+    query = clean_sequence(sequence)
     best: tuple[int, float, Kinase, IntArray] | None = None
     for kinase in _candidates(query):
         try:
@@ -188,7 +191,11 @@ def identify_kinase(sequence: str, *, segments: ArrayLike | None = None) -> tupl
         if best is None or same > best[0]:
             best = (same, same / max(1, int(in_domain.sum())), kinase, numbers)
     if best is None or best[0] < _MIN_DOMAIN_MATCHES or best[1] < _MIN_IDENTITY:
-        closest = f"; the closest is {best[2].gene} with {best[0]} residues in common" if best else ""
+        closest = (
+            f"; the closest is {best[2].gene} with {best[0]} residues in common, {100 * best[1]:.0f}% of those aligned"
+            if best
+            else ""
+        )
         raise StructureError(
             f"the chain of {len(query)} residues is none of the {len(known_kinases())} kinases that dockkit knows"
             f"{closest}. Check the chain, or add the kinase to structures/kinases.toml"

@@ -19,7 +19,7 @@ POCKET_LENGTH = 85
 """Number of positions of the KLIFS pocket."""
 
 # Pocket positions, counted from 1, of the KLIFS regions (van Linden et al., J. Med. Chem. 2014, 57, 249-277).
-_POCKET_REGIONS = {
+POCKET_REGIONS = {
     "p_loop": (4, 9),
     "beta_3": (14, 19),
     "alpha_c": (20, 30),
@@ -29,7 +29,7 @@ _POCKET_REGIONS = {
 }
 
 
-def _expand_pocket(text: str) -> tuple[int, ...]:
+def expand_pocket(text: str) -> tuple[int, ...]:
     """Turn ``"246-248 gap 268"`` into ``(246, 247, 248, 0, 268)``."""
     numbers: list[int] = []
     for token in text.split():
@@ -45,11 +45,16 @@ def _kinase(table: dict[str, Any]) -> Kinase:
     fields = dict(table)
     fields["sequence"] = "".join(fields["sequence"].split())
     fields["domain"] = (int(fields["domain"][0]), int(fields["domain"][1]))
-    fields["pocket"] = _expand_pocket(fields["pocket"])
+    fields["pocket"] = expand_pocket(fields["pocket"])
     kinase = Kinase(**fields)
     if len(kinase.pocket) != POCKET_LENGTH or max(kinase.pocket) > len(kinase.sequence):
         raise ValueError(f"{kinase.gene} has {len(kinase.pocket)} pocket positions up to residue {max(kinase.pocket)}")
     return kinase
+
+
+# APE stands 18 to 45 residues after the Asp; the first two letters vary, the Glu hardly does.
+APE_PATTERN = "[ASGPCT][PLIV]E"
+APE_REACH = (15, 56)
 
 
 @lru_cache(maxsize=1)
@@ -110,16 +115,16 @@ def motifs(kinase: Kinase) -> dict[str, tuple[int, ...]]:
     """
     found = {
         name: tuple(number for number in kinase.pocket[first - 1 : last] if number)
-        for name, (first, last) in _POCKET_REGIONS.items()
+        for name, (first, last) in POCKET_REGIONS.items()
     }
     for name in ("gatekeeper", "catalytic_lysine", "alpha_c_glutamate"):
         number = getattr(kinase, name)
         found[name] = (number,) if number else ()
     found["activation_loop"] = ()
     if kinase.dfg_aspartate:
-        # APE stands 18 to 45 residues after the Asp; the first two letters vary, the Glu hardly does.
-        start = kinase.dfg_aspartate + 15
-        ape = re.search("[ASGPCT][PLIV]E", kinase.sequence[start - 1 : min(start + 40, kinase.domain[1])])
+        start = kinase.dfg_aspartate + APE_REACH[0]
+        end = min(kinase.dfg_aspartate + APE_REACH[1] - 1, kinase.domain[1])
+        ape = re.search(APE_PATTERN, kinase.sequence[start - 1 : end])
         if ape:
             found["activation_loop"] = tuple(range(kinase.dfg_aspartate, start + ape.end()))
     return found

@@ -6,6 +6,7 @@ Lengths are in Angstrom, energies in kcal/mol, times in ps, charges in e.
 
 from __future__ import annotations
 
+from dockkit.core.model.annotation import Annotation, KinaseDomain, PocketResidue
 from dockkit.core.model.base import (
     BindingType,
     DfgState,
@@ -48,6 +49,7 @@ from dockkit.core.model.results import (
 )
 
 __all__ = [
+    "Annotation",
     "Assembly",
     "BindingType",
     "Call",
@@ -63,11 +65,13 @@ __all__ = [
     "HetGroup",
     "IntArray",
     "Kinase",
+    "KinaseDomain",
     "Ligand",
     "LigandEntry",
     "LigandParameters",
     "Link",
     "Numbering",
+    "PocketResidue",
     "Pose",
     "Receptor",
     "Region",
