@@ -47,7 +47,12 @@ _BORDERLINE: Final = (
     _Borderline("amine beside a sulfone", f"[NX3;+0;{_SP3};$(N[CX4][CX4]S(=O)=O)]", +1, "6-7.2"),
     _Borderline("amine beside fluorine", f"[NX3;+0;{_SP3};$(N[CX4][CX4](F)F)]", +1, "5.7-7.3"),
     _Borderline("diarylmethylamine", f"[NX3;+0;{_SP3};$(N[CX4](a)a)]", +1, "6-7"),
-    _Borderline("imidazole", "[nX2;+0]1[cH,$(c[CX4])][nX3;$([nH]),$(n[CX4])][cH,$(c[#6])][cH,$(c[#6])]1", +1, "6-7.5"),
+    _Borderline(
+        "imidazole",
+        "[nX2;+0;R1]1[cH,$(c[CX4]);R1][nX3;R1;$([nH]),$(n[CX4])][cH,$(c[CX4]);R1][cH,$(c[CX4]);R1]1",
+        +1,
+        "6-7.5",
+    ),
     _Borderline("alkylated piperazine", "[NX4;H1,H2;+1]1[CX4][CX4][NX3][CX4][CX4]1", -1, "7.5-8.5"),
     _Borderline("N-aryl sulfonamide", "[NX3;H1;+0](S(=O)=O)c", -1, "6.5-9"),
     _Borderline("hydroxamate", "[NX3;H1;+0]([OX2])[CX3]=O", -1, "8-9"),

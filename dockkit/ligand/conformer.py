@@ -31,6 +31,7 @@ _CLOSE_HEAVY, _CLOSE_HYDROGEN = 2.4, 1.4
 
 _CLEANUP_STEPS = 1000
 _ATTEMPTS, _ATTEMPT_STRIDE = 8, 1_000_003
+_EMBED_ITERATIONS, _GIVE_UP = 100, 1
 
 
 def embed(molecule: Chem.Mol, name: str, seed: int) -> None:
@@ -55,17 +56,18 @@ def embed(molecule: Chem.Mol, name: str, seed: int) -> None:
         No conformer could be made.
     """
     contacts = _mg_contacts(molecule)
-    problem = "no conformer could be made"
+    problem = "distance geometry finds none"
     with BlockLogs():
         bounds = _chelate_bounds(molecule, contacts) if contacts else None
         for attempt in range(_ATTEMPTS):
-            if _embed_once(molecule, bounds, (seed + 1 + attempt * _ATTEMPT_STRIDE) % (2**31 - 1)):
-                _clean_up(molecule, contacts)
-                problem = geometry_problem(molecule) or (
-                    "" if _ions_in_place(molecule, contacts) else "ions moved away"
-                )
-                if not problem:
-                    return
+            if not _embed_once(molecule, bounds, (seed + 1 + attempt * _ATTEMPT_STRIDE) % (2**31 - 1)):
+                if attempt >= _GIVE_UP:
+                    break
+                continue
+            _clean_up(molecule, contacts)
+            problem = geometry_problem(molecule)
+            if not problem and _ions_in_place(molecule, contacts):
+                return
     raise LigandError(
         f"{name}: no 3-D conformer could be made ({problem}); check the stereochemistry or give a 3-D SDF file"
     )
@@ -119,14 +121,17 @@ def _clash(molecule: Chem.Mol, points: FloatArray) -> str:
 
 
 def _embed_once(molecule: Chem.Mol, bounds: FloatArray | None, seed: int) -> bool:
+    """Make one conformer: ETKDGv3, again from random coordinates, then without its knowledge of torsions (cages)."""
     settings: Any = rdDistGeom.ETKDGv3()
-    settings.randomSeed = seed
+    settings.randomSeed, settings.maxIterations = seed, _EMBED_ITERATIONS
     if bounds is not None:
         settings.SetBoundsMat(bounds)
     if rdDistGeom.EmbedMolecule(molecule, settings) == 0:
         return True
     settings.useRandomCoords = True
-    settings.maxIterations = 200
+    if rdDistGeom.EmbedMolecule(molecule, settings) == 0:
+        return True
+    settings.useBasicKnowledge = settings.useExpTorsionAnglePrefs = False
     return bool(rdDistGeom.EmbedMolecule(molecule, settings) == 0)
 
 

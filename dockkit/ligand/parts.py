@@ -14,6 +14,11 @@ from dockkit.ligand.library import recognise, uncharged
 _LIGHT_METALS: Final = {"Li": 1, "Na": 1, "K": 1, "Rb": 1, "Cs": 1, "Mg": 2, "Ca": 2, "Sr": 2, "Ba": 2}
 """Metals whose salts are often drawn with a bond; with their charge as ions."""
 
+NON_METALS: Final = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 32, 33, 34, 35, 36, 51, 52, 53, 54, 85, 86))
+"""Atomic numbers of what is not a metal."""
+
+_SMALLEST: Final = 3
+
 _PARTNERS: Final = (
     "Cl", "Br", "I", "F", "O", "N", "S", "[Na]", "[K]", "[Li]", "[Ca]", "[Mg]", "[Zn]",
     "OS(O)(=O)=O", "OP(O)(O)=O", "O[N+](=O)[O-]", "OCl(=O)(=O)=O", "OC(O)=O", "FB(F)F", "FP(F)(F)(F)F",
@@ -88,6 +93,7 @@ def strip_salt(molecule: Chem.Mol, where: str) -> tuple[Chem.Mol, tuple[str, ...
     if not kept:
         kept = {name: part for name, part in reversed(named)}
     order = sorted(kept.values(), key=lambda part: (-part.GetNumHeavyAtoms(), Chem.MolToSmiles(part)))
+    _refuse_fragments(parts, order[0], where)
     if len(order) > 1 and order[1].GetNumHeavyAtoms() * 2 > order[0].GetNumHeavyAtoms():
         raise LigandError(
             f"{where}: holds {len(order)} molecules of similar size; give one (a mixture is not docked as a whole)"
@@ -96,6 +102,22 @@ def strip_salt(molecule: Chem.Mol, where: str) -> tuple[Chem.Mol, tuple[str, ...
     with BlockLogs():
         removed = ", ".join(sorted(Chem.MolToSmiles(Chem.RemoveHs(part)) for part in parts if part is not main))
     return main, (f"salt or solvent removed: {removed}",)
+
+
+def _refuse_fragments(parts: tuple[Chem.Mol, ...], main: Chem.Mol, where: str) -> None:
+    """Refuse what is no salt: a metal held by ions of carbon or unknown metals, or nothing but small ions."""
+    foreign = {
+        atom.GetSymbol()
+        for part in parts
+        for atom in part.GetAtoms()
+        if atom.GetAtomicNum() not in NON_METALS and atom.GetSymbol() not in (*_LIGHT_METALS, "Zn")
+    }
+    if foreign:
+        raise LigandError(
+            f"{where}: {', '.join(sorted(foreign))} has no parameters (metal complexes cannot be modelled)"
+        )
+    if main.GetNumHeavyAtoms() < _SMALLEST:
+        raise LigandError(f"{where}: nothing but counter-ions and solvent")
 
 
 def has_counter_ion(molecule: Chem.Mol) -> bool:

@@ -41,7 +41,7 @@ _WEAK_AMINES = (
 
 GROUPS: tuple[IonisableGroup, ...] = (
     IonisableGroup("carboxylic acid", "[OX2;H1;+0][CX3](=[OX1])[#6,#1]", -1, "4-5"),
-    IonisableGroup("phosphate or phosphonate", "[OX2;H1;+0]P=O", -1, "1-2 and 6-7"),
+    IonisableGroup("phosphate or phosphonate", "[O,S;X2;H1;+0]P=[O,S]", -1, "1-2 and 6-7"),
     IonisableGroup("sulfonic acid", "[OX2;H1;+0]S(=O)=O", -1, "< 1"),
     IonisableGroup("tetrazole", "[nX3;H1;+0]1nnnc1", -1, "4.9"),
     IonisableGroup("tetrazole", "[nX3;H1;+0]1nncn1", -1, "4.9"),
@@ -50,6 +50,8 @@ GROUPS: tuple[IonisableGroup, ...] = (
     IonisableGroup("thiazolidinedione", "[NX3;H1;+0]1C(=O)SCC1=O", -1, "6.5"),
     IonisableGroup("thiophenol", "[SX2;H1;+0]c", -1, "6.6"),
     IonisableGroup("dinitrophenol", "[OX2;H1;+0]c1c(N(=O)~O)cc(N(=O)~O)cc1", -1, "4"),
+    IonisableGroup("4-hydroxycoumarin", "[OX2;H1;+0]c1cc(=O)oc2ccccc12", -1, "4-5"),
+    IonisableGroup("tetronic acid (ascorbic acid)", "[OX2;H1;+0]C1=CC(=O)OC1", -1, "4"),
     IonisableGroup("guanidine", "[NX2;+0;!$(N[!#6;!#1]);!$(NC=O);!$(NC#N);!$(Na)]=[CX3;!R](N)N", +1, "12-13"),
     IonisableGroup(
         "amidine",
@@ -109,9 +111,10 @@ def protonate(molecule: Chem.Mol) -> tuple[Chem.Mol, tuple[str, ...]]:
     changed: list[str] = []
     basic: list[int] = []
     done: set[int] = set()
+    guanidines: list[int] = []
     for group in GROUPS:
         for match in molecule.GetSubstructMatches(Chem.MolFromSmarts(group.smarts)):
-            if match[0] in done:
+            if match[0] in done or _beside_another(molecule, group.name, match[0], guanidines):
                 continue
             done.add(match[0])
             if group.name == _AMINE:
@@ -130,15 +133,27 @@ def protonate(molecule: Chem.Mol) -> tuple[Chem.Mol, tuple[str, ...]]:
     return result.GetMol(), (f"protonation at pH {PH} by rule: {what}",)
 
 
+def _beside_another(molecule: Chem.Mol, name: str, index: int, guanidines: list[int]) -> bool:
+    """Tell whether a guanidine or amidine shares its proton with one taken before (a biguanide has one charge)."""
+    if name not in ("guanidine", "amidine"):
+        return False
+    distances = Chem.GetDistanceMatrix(molecule)
+    if any(distances[index, other] <= 4 for other in guanidines):
+        return True
+    guanidines.append(index)
+    return False
+
+
 def _label(molecule: Chem.Mol, index: int) -> str:
     return f"{molecule.GetAtomWithIdx(index).GetSymbol()}{index + 1}"
 
 
 def _ionise(molecule: Chem.RWMol, index: int, change: int) -> None:
     atom = molecule.GetAtomWithIdx(index)
+    hydrogens = max(atom.GetTotalNumHs() + change, 0)
     atom.SetFormalCharge(atom.GetFormalCharge() + change)
-    if atom.GetNumExplicitHs() or atom.GetIsAromatic():
-        atom.SetNumExplicitHs(max(atom.GetNumExplicitHs() + change, 0))
+    atom.SetNoImplicit(True)
+    atom.SetNumExplicitHs(hydrogens)
     atom.UpdatePropertyCache(strict=False)
 
 

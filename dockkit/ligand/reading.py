@@ -21,7 +21,7 @@ from dockkit.ligand.parts import has_counter_ion, sanitised, strip_salt, without
 from dockkit.ligand.protonation import is_charged
 from dockkit.ligand.state import check_charge, check_limits, choose_state, make_record, other_states, own_name
 from dockkit.ligand.stereo import check_stereo
-from dockkit.ligand.text import cleaned, explain, is_inchi_key, looks_like_smiles, short, written_molecule
+from dockkit.ligand.text import cleaned, explain, is_blank, is_inchi_key, looks_like_smiles, short, written_molecule
 
 __all__ = ["load_ligand", "sanitised", "strip_salt"]
 
@@ -150,7 +150,6 @@ def prepare_parsed(parsed: Parsed, *, keep_state: bool = False) -> Prepared:
     """
     molecule, where, notes = parsed.molecule, parsed.where, parsed.notes
     check_limits(molecule, where)
-    check_stereo(molecule, where)
     if parsed.keeps_hydrogens:
         state, entry = molecule, recognise(molecule)[0]
         notes = (*notes, f"protonation state of the file, charge {Chem.GetFormalCharge(molecule):+d}")
@@ -163,6 +162,8 @@ def prepare_parsed(parsed: Parsed, *, keep_state: bool = False) -> Prepared:
             heavy = Chem.RemoveHs(molecule)
         state, entry, more = choose_state(heavy, keep_state=keep_state)
         notes = (*notes, *more)
+    check_limits(state, where)
+    check_stereo(state, where)
     check_charge(state, where)
     label = parsed.label or (entry.name if entry is not None else parsed.fallback or own_name(state))
     return Prepared(state, label, entry, parsed.has_pose, notes)
@@ -232,6 +233,7 @@ def parse_record(record: Record) -> Parsed:
     if record.kind != "smiles":
         return _from_block(record)
     text, name = cleaned(record.text), label_of(record.name)
+    text = "" if is_blank(text) else text
     entry = find_entry(text) if text else find_entry(cleaned(record.name))
     if entry is not None:
         return Parsed(Chem.MolFromSmiles(entry.smiles), record.where, name or entry.name)
@@ -254,8 +256,9 @@ def parse_written(text: str) -> Parsed:
     LigandError
         It is none of these; the message says what is wrong with it.
     """
-    if not text:
-        raise LigandError("the ligand is empty; give a library name, a SMILES or a file")
+    if is_blank(text):
+        quoted = f"'{text}': " if text else ""
+        raise LigandError(f"{quoted}the ligand is empty; give a library name, a SMILES or a file")
     if is_inchi_key(text):
         return _from_inchi_key(text)
     written = written_molecule(text)
@@ -284,11 +287,9 @@ def _from_het_code(text: str) -> Parsed:
 
 def _unknown(text: str) -> str:
     what = f"'{short(text)}' is neither a library ligand nor a file nor a SMILES that can be read"
-    if looks_like_smiles(text):
-        why = explain(text)
-        return f"{what}: {why}" if why else what
-    hint = nearest(text, (entry.name for entry in catalogue()))
-    return f"{what}; {hint}" if hint else what
+    why = explain(text) if looks_like_smiles(text) else ""
+    hint = "" if re.search(r"[=#()\[\]@]", text) else nearest(text, (entry.name for entry in catalogue()))
+    return what + (f": {why}" if why else "") + (f"; {hint}" if hint else "")
 
 
 def label_of(text: str) -> str:

@@ -13,8 +13,9 @@ from dockkit.ligand.alternatives import alternatives
 from dockkit.ligand.conformer import positions
 from dockkit.ligand.covalent import find_warhead
 from dockkit.ligand.library import as_entry, inchi_key, recognise, uncharged
+from dockkit.ligand.parts import NON_METALS
 from dockkit.ligand.protonation import amines, is_charged, protonate
-from dockkit.ligand.stereo import check_stereo
+from dockkit.ligand.stereo import check_stereo, hindered_axes
 from dockkit.ligand.tautomers import settle
 
 _ELEMENTS = frozenset(("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I"))
@@ -25,7 +26,6 @@ _WHY_NOT = {
     "Si": "silicon is in neither OpenFF Sage nor the charge model",
     "Se": "selenium is in neither OpenFF Sage nor the charge model; the sulfur analogue may serve",
 }
-_NON_METALS = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 32, 33, 34, 35, 36, 51, 52, 53, 54, 85, 86))
 
 
 def check_molecule(molecule: Chem.Mol, where: str) -> None:
@@ -61,7 +61,7 @@ def check_limits(molecule: Chem.Mol, where: str) -> None:
         raise LigandError(f"{where}: an open attachment point or wildcard atom; write out the whole molecule")
     foreign = sorted({atom.GetSymbol() for atom in molecule.GetAtoms()} - _ELEMENTS - ions)
     if foreign:
-        metals = {atom.GetSymbol() for atom in molecule.GetAtoms() if atom.GetAtomicNum() not in _NON_METALS}
+        metals = {atom.GetSymbol() for atom in molecule.GetAtoms() if atom.GetAtomicNum() not in NON_METALS}
         why = "; ".join(_WHY_NOT[symbol] for symbol in foreign if symbol in _WHY_NOT)
         why = "metal complexes cannot be modelled" if metals & set(foreign) else why
         raise LigandError(
@@ -139,6 +139,10 @@ def other_states(state: Chem.Mol, entry: LigandEntry | None) -> tuple[str, ...]:
     warhead = find_warhead(state)
     if warhead and (entry is None or not entry.covalent_residue):
         found.append(f"has a {warhead}, which may bond to a cysteine; only reversible binding is modelled")
+    found += [
+        f"the bond {axis} may be too hindered to turn (atropisomers); one arrangement is modelled"
+        for axis in hindered_axes(state)
+    ]
     return tuple(found)
 
 

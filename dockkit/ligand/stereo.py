@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rdkit import Chem
-from rdkit.Chem import rdCIPLabeler
+from rdkit.Chem import rdCIPLabeler, rdDistGeom
 from rdkit.Chem.EnumerateStereoisomers import EnumerateStereoisomers, StereoEnumerationOptions
 from rdkit.Chem.MolStandardize import rdMolStandardize
 from rdkit.rdBase import BlockLogs
@@ -14,6 +14,8 @@ from dockkit.core.errors import LigandError
 from dockkit.core.molecule import forget_exchanging_centres, is_exchanging
 
 _MAX_ISOMERS = 8
+_FEW_CENTRES, _MANY_CENTRES, _SAMPLES = 4, 6, 8
+_CROWDED = 3
 _OPEN_BOND = (Chem.BondStereo.STEREONONE, Chem.BondStereo.STEREOANY)
 
 
@@ -38,7 +40,7 @@ def check_stereo(molecule: Chem.Mol, where: str) -> None:
     neutral, open_centres = _open(molecule)
     if not open_centres:
         return
-    isomers = _isomers(neutral)
+    isomers = _isomers(neutral, len(open_centres))
     if len(isomers) == 1:
         return
     named = ", ".join(dict.fromkeys(open_centres))
@@ -73,8 +75,9 @@ def stereoisomers(molecule: Chem.Mol, where: str) -> tuple[tuple[str, Chem.Mol],
     neutral, open_centres = _open(molecule)
     if not open_centres:
         return (("", molecule),)
-    isomers = _isomers(neutral)
-    if len(isomers) > _MAX_ISOMERS or not isomers:
+    isomers = _isomers(neutral, len(open_centres))
+    too_many = len(isomers) > _MAX_ISOMERS or (len(isomers) > 1 and len(open_centres) > _MANY_CENTRES)
+    if too_many or not isomers:
         count = f"more than {_MAX_ISOMERS}" if isomers else "no possible"
         raise LigandError(
             f"{where}: {count} isomers by undefined stereochemistry at {', '.join(dict.fromkeys(open_centres))}; "
@@ -103,8 +106,16 @@ def _open(molecule: Chem.Mol) -> tuple[Chem.Mol, list[str]]:
     return neutral, found
 
 
-def _isomers(molecule: Chem.Mol) -> list[Chem.Mol]:
-    """Return the isomers that exist in 3-D, by SMILES; nine where there are more than eight."""
+def _isomers(molecule: Chem.Mol, n_open: int) -> list[Chem.Mol]:
+    """Return the isomers that exist in 3-D, by SMILES; nine where there are more than eight.
+
+    Where four or more centres are open, conformers made without any stereochemistry are asked first: if all of them are
+    the same isomer the rings allow no other (adamantane). Beyond six centres these conformers stand for all isomers.
+    """
+    if n_open >= _FEW_CENTRES:
+        sampled = _sampled(molecule)
+        if len(sampled) == 1 or n_open > _MANY_CENTRES:
+            return sampled
     enumerator: Any = EnumerateStereoisomers
     make_options: Any = StereoEnumerationOptions
     options = make_options(onlyUnassigned=True, unique=True, tryEmbedding=True, maxIsomers=_MAX_ISOMERS + 1, rand=1)
@@ -115,6 +126,42 @@ def _isomers(molecule: Chem.Mol) -> list[Chem.Mol]:
             plain.RemoveAllConformers()
             found.setdefault(Chem.MolToSmiles(plain), plain)
     return [found[smiles] for smiles in sorted(found)]
+
+
+def _sampled(molecule: Chem.Mol) -> list[Chem.Mol]:
+    """Return the isomers that distance geometry makes where nothing is said of the stereochemistry."""
+    with BlockLogs():
+        full = Chem.AddHs(molecule)
+        settings: Any = rdDistGeom.ETKDGv3()
+        settings.randomSeed, settings.useRandomCoords, settings.maxIterations = 1, True, 50
+        found: dict[str, Chem.Mol] = {}
+        for conformer in list(rdDistGeom.EmbedMultipleConfs(full, _SAMPLES, settings)):
+            isomer = Chem.Mol(full)
+            Chem.AssignStereochemistryFrom3D(isomer, conformer)
+            forget_exchanging_centres(isomer)
+            isomer.RemoveAllConformers()
+            plain = Chem.RemoveHs(isomer)
+            found.setdefault(Chem.MolToSmiles(plain), plain)
+    return [found[smiles] for smiles in sorted(found)]
+
+
+def hindered_axes(molecule: Chem.Mol) -> tuple[str, ...]:
+    """Return the bonds between two aromatic rings that may be too hindered to turn, so that atropisomers exist.
+
+    Three or four of the positions beside the bond carry a heavy atom, and neither ring is symmetric about it
+    (LaPlante et al., J. Med. Chem. 2011, 54, 7005, class 2 or 3).
+    """
+    ranks = list(Chem.CanonicalRankAtoms(molecule, breakTies=False))
+    found = []
+    for a, b in molecule.GetSubstructMatches(Chem.MolFromSmarts("[c,n;R]-!@[c,n;R]")):
+        ends = [(molecule.GetAtomWithIdx(a), b), (molecule.GetAtomWithIdx(b), a)]
+        beside = [[near for near in atom.GetNeighbors() if near.GetIdx() != other] for atom, other in ends]
+        filled = sum(near.GetDegree() > 2 for pair in beside for near in pair)
+        lopsided = all(len({ranks[near.GetIdx()] for near in pair}) == len(pair) for pair in beside)
+        six = all(atom.IsInRingSize(6) for atom, _ in ends)
+        if six and filled >= _CROWDED and lopsided:
+            found.append("-".join(_label(atom) for atom, _ in ends))
+    return tuple(found)
 
 
 def _new_labels(before: Chem.Mol, isomer: Chem.Mol) -> str:

@@ -13,6 +13,7 @@ from dockkit.core.errors import LigandError
 from dockkit.core.model import Ligand, LigandEntry
 from dockkit.ligand.files import Record, read_records
 from dockkit.ligand.library import find_entry
+from dockkit.ligand.protonation import is_charged
 from dockkit.ligand.reading import (
     Parsed,
     Prepared,
@@ -26,6 +27,7 @@ from dockkit.ligand.reading import (
 )
 from dockkit.ligand.state import check_limits
 from dockkit.ligand.stereo import stereoisomers
+from dockkit.ligand.tautomers import settle
 from dockkit.ligand.text import cleaned
 
 
@@ -126,8 +128,7 @@ def expand_ligands(text: str, *, keep_state: bool = False, enumerate_stereo: boo
     file = file_of(text)
     records = read_records(file[0]) if file is not None and file[1] is None else ()
     if file is not None and len(records) > 1:
-        rows = [row for record in records for row in _rows_of(record, file[0], keep_state, enumerate_stereo)]
-        return _distinct(rows, file[0])
+        return _distinct(_all_rows(records, file[0], keep_state, enumerate_stereo), file[0])
     entry = find_entry(cleaned(text)) if file is None else None
     if entry is not None:
         return (_row(prepare_entry(entry), entry.name, entry.name, ""),)
@@ -138,6 +139,18 @@ def expand_ligands(text: str, *, keep_state: bool = False, enumerate_stereo: boo
 
 def _selected(file: tuple[Path, int | None]) -> Record:
     return next(record for record in read_records(file[0]) if record.number == file[1])
+
+
+def _all_rows(records: Iterable[Record], path: Path, keep_state: bool, enumerate_stereo: bool) -> Iterator[LigandRow]:
+    """Yield the rows of all records; a record that says the same as one before it is not read again."""
+    seen: dict[str, list[LigandRow]] = {}
+    for record in records:
+        content = _content(record)
+        if content in seen:
+            yield from (replace(row, where=record.where) for row in seen[content])
+            continue
+        seen[content] = list(_rows_of(record, path, keep_state, enumerate_stereo))
+        yield from seen[content]
 
 
 def _rows_of(record: Record, path: Path, keep_state: bool, enumerate_stereo: bool) -> Iterator[LigandRow]:
@@ -157,7 +170,8 @@ def _rows_of_parsed(
     isomers: tuple[tuple[str, Chem.Mol], ...] = (("", parsed.molecule),)
     if enumerate_stereo and not parsed.has_pose:
         check_limits(parsed.molecule, parsed.where)
-        isomers = stereoisomers(parsed.molecule, parsed.where)
+        kept = keep_state or is_charged(parsed.molecule)
+        isomers = stereoisomers(parsed.molecule if kept else settle(parsed.molecule)[0], parsed.where)
     if len(isomers) == 1:
         yield _row(prepare_parsed(parsed, keep_state=keep_state), where, own_text, content)
         return
@@ -184,10 +198,11 @@ def _distinct(rows: Iterable[LigandRow], path: Path) -> tuple[LigandRow, ...]:
     """Return the rows with each molecule once and each label once."""
     kept: dict[str, LigandRow] = {}
     labels: set[str] = set()
-    for number, row in enumerate(rows):
-        key = row.smiles or f"failure {number}"
+    for row in rows:
+        key = row.smiles or row.content
         if key in kept:
-            note = f"{row.where} ({row.label}) is the same molecule and was left out"
+            same = "the same molecule" if row.smiles else "the same row again"
+            note = f"{row.where} ({row.label}) is {same} and was left out"
             kept[key] = replace(kept[key], notes=(*kept[key].notes, note))
             continue
         if row.label.lower() in labels:

@@ -17,7 +17,14 @@ _SPACES: Final = dict.fromkeys((0xA0, 0x2007, 0x202F, 0x2009, 0x3000), " ")
 _NOTHING: Final = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0xAD), "")
 _QUOTES: Final = "\"'\u2018\u2019\u201c\u201d`"
 _INCHI_KEY: Final = re.compile(r"[A-Z]{14}-[A-Z]{10}-[A-Z]")
-_ATOM: Final = re.compile(r"\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops]|[-=#:/\\().@+%0-9~*$]")
+_ATTACHMENT: Final = (
+    "an open attachment point or wildcard atom (*); a polymer, fragment or R group is not one molecule, write out what "
+    "stands there"
+)
+_BLANKS: Final = frozenset(
+    ("nan", "n/a", "#n/a", "na", "n.a.", "none", "null", "nil", "-", "--", "?", ".", "unknown", "not available", "tbd")
+)
+_ATOM: Final = re.compile(r"\[[^\]]*(?:\]|$)|Br|Cl|[BCNOPSFIbcnops]|[-=#:/\\().@+%0-9~*$]")
 _QUERY: Final = re.compile(r"~|\[[^\]]*(?:[;,!]|\$\(|#\d)[^\]]*\]|\[[^\]]*[aADXvRx]\d?\]")
 
 
@@ -50,6 +57,11 @@ def cleaned(text: str) -> str:
     return plain
 
 
+def is_blank(text: str) -> bool:
+    """Tell whether a text stands for nothing: empty, or one of the words by which tables say so."""
+    return not text or text.lower() in _BLANKS
+
+
 def is_inchi_key(text: str) -> bool:
     """Tell whether the text is an InChIKey, which names a molecule but does not hold it."""
     return _INCHI_KEY.fullmatch(text) is not None
@@ -59,7 +71,7 @@ def looks_like_smiles(text: str) -> bool:
     """Tell whether the text is meant as a SMILES rather than a name."""
     word = text.split()[0] if text.split() else ""
     chemical = "".join(_ATOM.findall(word)) == word
-    return chemical and (len(word) < 3 or re.search(r"[=#()\[\]@]|[cnos]\d|[CNO]{3}", word) is not None)
+    return chemical and (len(word) < 3 or re.search(r"[=#()\[\]@]|[A-Za-z]\d|[CNO]{3}", word) is not None)
 
 
 def written_molecule(text: str) -> WrittenMolecule | None:
@@ -95,6 +107,8 @@ def written_molecule(text: str) -> WrittenMolecule | None:
         options.sanitize, options.removeHs, options.strictCXSMILES = False, False, False
         raw = Chem.MolFromSmiles(word + extension, options)
     if raw is None:
+        if re.search(r"\[R\d*'?\]", word):
+            raise LigandError(f"{short(word)}: {_ATTACHMENT}")
         if _QUERY.search(word) and _is_smarts(word):
             raise LigandError(f"{short(word)}: this is a SMARTS query, which stands for many molecules; give a SMILES")
         return None
@@ -118,10 +132,7 @@ def _is_smarts(word: str) -> bool:
 
 def _refuse_queries(raw: Chem.Mol, word: str) -> None:
     if any(atom.GetAtomicNum() == 0 for atom in raw.GetAtoms()):
-        raise LigandError(
-            f"{short(word)}: an open attachment point or wildcard atom (*); a polymer, fragment or R group is not one "
-            "molecule, write out what stands there"
-        )
+        raise LigandError(f"{short(word)}: {_ATTACHMENT}")
     if any(bond.HasQuery() for bond in raw.GetBonds()) or re.search(r"\[#\d+\]", word):
         raise LigandError(f"{short(word)}: this is a SMARTS query, which stands for many molecules; give a SMILES")
 
