@@ -22,7 +22,7 @@ from dockkit.structure.chains import (
 )
 from dockkit.structure.parsing import ParsedFile, header, parse_file
 from dockkit.structure.sanity import check_geometry, check_sequence
-from dockkit.structure.surroundings import Neighbour, Partner, find_partners, read_groups, read_links, read_unit
+from dockkit.structure.surroundings import WATERS, Neighbour, Partner, find_partners, read_groups, read_links, read_unit
 
 __all__ = [
     "PEPTIDE_BOND_LIMIT",
@@ -358,12 +358,13 @@ def list_chains(path: str | Path) -> tuple[ChainSummary, ...]:
     parsed = parse_file(path)
     chains, _ = gather_chains(parsed.structure[0])
     summaries = []
-    for name, members in chains.items():
+    dry = {name: [residue for residue in members if residue.name not in WATERS] for name, members in chains.items()}
+    for name, members in dry.items():
         residues, _ = read_chain(members, name)
         xyz = np.array([point for residue in residues for point in residue.xyz], dtype=np.float64).reshape(-1, 3)
         if not len(xyz) or not np.isfinite(xyz).all():
             continue
-        groups, _, _ = read_groups(chains, name, residues, xyz, parsed.lacks_elements)
+        groups, _, _ = read_groups(dry, name, residues, xyz, parsed.lacks_elements)
         segments = np.concatenate([[0], np.cumsum(~np.array(joined(residues), dtype=bool))]).astype(np.int64)
         near = tuple(group.label for group in groups if group.distance <= GROUP_REACH)
         sequence = "".join(one_letter(residue.name) for residue in residues)

@@ -107,7 +107,8 @@ class HetGroup:
     @property
     def label(self) -> str:
         """Such as ``STI A:201``."""
-        return f"{self.name} {self.chain}:{self.number}{self.insertion_code}"
+        where = f"{self.chain}:" if self.chain else ""
+        return f"{self.name} {where}{self.number}{self.insertion_code}"
 
 
 @dataclass(frozen=True, slots=True)
