@@ -74,7 +74,7 @@ def test_rows_of_a_packed_column_are_those_of_the_whole_column(width, delta):
     column = components._Column({"data": {"data": data, "encoding": steps}, "mask": None})
     assert np.array_equal(components._decode(data, steps), values)
     for window in ((0, 200), (0, 1), (3, 5), (49, 121), (199, 200), (7, 7)):
-        assert np.array_equal(column.rows(window), values[slice(*window)])
+        assert np.array_equal(column.rows([window])[0], values[slice(*window)])
 
 
 # --------------------------------------------------------------------------- codes

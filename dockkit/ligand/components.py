@@ -168,89 +168,74 @@ def _path() -> Path:
     return path
 
 
+Window = tuple[int, int]
+"""First row and the one behind the last."""
+
+
 class _Column:
-    """A packed column; what is unpacked once serves all codes of one reading."""
+    """A packed column, of which some rows are taken at a time."""
 
     def __init__(self, column: dict[str, Any]) -> None:
         data = column["data"]
         first = data["encoding"][0]
-        self.is_text = first["kind"] == "StringArray"
-        self.mask = _Column({"data": column["mask"], "mask": None}) if column["mask"] is not None else None
-        self._data, self._steps = data["data"], first["dataEncoding"] if self.is_text else data["encoding"]
-        self._text = first["stringData"] if self.is_text else ""
-        self._offsets = (first["offsets"], first["offsetEncoding"]) if self.is_text else (b"", [])
+        is_text = first["kind"] == "StringArray"
+        self._mask = _Column({"data": column["mask"], "mask": None}) if column["mask"] is not None else None
+        self._data, self._steps = data["data"], first["dataEncoding"] if is_text else data["encoding"]
+        self._text = first["stringData"] if is_text else ""
+        self._offsets = (first["offsets"], first["offsetEncoding"]) if is_text else (b"", [])
 
-    @functools.cached_property
-    def offsets(self) -> Any:
-        """Start of each string of the table, and the end of the last."""
-        return _decode(*self._offsets)
-
-    @functools.cached_property
-    def _values(self) -> Any:
-        """Return all values (indices for text), or only the raw integers where rows can be unpacked on their own."""
-        return _decode(self._data, self._steps[-1:] if self._by_rows else self._steps)
-
-    @functools.cached_property
-    def _by_rows(self) -> bool:
-        kinds = [step["kind"] for step in self._steps]
-        return kinds[-2:] == ["IntegerPacking", "ByteArray"] and "RunLength" not in kinds
-
-    @functools.cached_property
-    def _ends(self) -> Any:
-        packing = self._steps[-2]
-        return _ends(self._values, int(packing["byteCount"]), bool(packing["isUnsigned"]))
-
-    def rows(self, window: Window) -> Any:
+    def rows(self, windows: list[Window]) -> list[Any]:
         """Return the numbers of some rows; packed integers before them are only summed, for the running total."""
-        if not self._by_rows:
-            return self._values[window[0] : window[1]]
-        first = int(self._ends[window[0] - 1]) + 1 if window[0] else 0
-        last = int(self._ends[window[1] - 1]) + 1 if window[1] else 0
-        part = _add_up(self._values[first:last], self._ends[window[0] : window[1]] - first)
-        steps = self._steps[:-2]
-        if any(step["kind"] == "Delta" for step in steps):
-            before = int(self._values[:first].sum(dtype=np.int64))
-            steps = [{**step, "origin": int(step.get("origin", 0)) + before} for step in steps]
-        return _decode(part, steps)
+        kinds = [step["kind"] for step in self._steps]
+        if kinds[-2:] != ["IntegerPacking", "ByteArray"] or "RunLength" in kinds:
+            values = _decode(self._data, self._steps)
+            return [values[first:last] for first, last in windows]
+        raw, packing, steps = _decode(self._data, self._steps[-1:]), self._steps[-2], self._steps[:-2]
+        ends = _ends(raw, int(packing["byteCount"]), bool(packing["isUnsigned"]))
+        found = []
+        for window in windows:
+            first = int(ends[window[0] - 1]) + 1 if window[0] else 0
+            last = int(ends[window[1] - 1]) + 1 if window[1] else 0
+            part = _add_up(raw[first:last], ends[window[0] : window[1]] - first)
+            before = int(raw[:first].sum(dtype=np.int64)) if "Delta" in kinds else 0
+            found.append(_decode(part, [{**step, "origin": int(step.get("origin", 0)) + before} for step in steps]))
+        return found
 
-    def texts(self, window: Window) -> StrArray:
+    def texts(self, windows: list[Window]) -> list[StrArray]:
         """Return the strings of some rows."""
-        at = self.offsets
-        return np.array([self._text[at[i] : at[i + 1]] if i >= 0 else "" for i in self.rows(window)], dtype=str)
+        text, at = self._text, _decode(*self._offsets)
+        return [
+            np.array([text[at[i] : at[i + 1]] if i >= 0 else "" for i in part], dtype=str)
+            for part in self.rows(windows)
+        ]
 
-    def numbers(self, window: Window) -> FloatArray:
+    def numbers(self, windows: list[Window]) -> list[FloatArray]:
         """Return the values of some rows, NaN where the file has none."""
-        values: FloatArray = np.array(self.rows(window), dtype=np.float64)
-        if self.mask is not None:
-            values[self.mask.rows(window) != 0] = np.nan
-        return values
+        found = [np.array(part, dtype=np.float64) for part in self.rows(windows)]
+        for values, mask in zip(found, self._mask.rows(windows) if self._mask else (), strict=False):
+            values[mask != 0] = np.nan
+        return found
 
     def windows(self, codes: list[str]) -> dict[str, Window]:
         """Return the rows that hold each code; they are contiguous."""
-        indices = self.rows((0, len(self._ends))) if self._by_rows else self._values
-        found = {}
+        indices, at, found = _decode(self._data, self._steps), _decode(*self._offsets), {}
         for code in codes:
-            place = self._place(code)
+            place = _place(self._text, at, code)
             rows = np.flatnonzero(indices == place)
             if place >= 0 and len(rows):
                 found[code] = int(rows[0]), int(rows[-1]) + 1
         return found
 
-    def _place(self, code: str) -> int:
-        """Return the index of a string in the table of strings, or -1."""
-        start = self._text.find(code)
-        while start >= 0:
-            k = int(np.searchsorted(self.offsets, start))
-            if k + 1 < len(self.offsets) and self.offsets[k] == start and self.offsets[k + 1] == start + len(code):
-                return k
-            start = self._text.find(code, start + 1)
-        return -1
 
-
-Window = tuple[int, int]
-"""First row and the one behind the last."""
-
-Table = dict[str, _Column]
+def _place(text: str, offsets: Any, code: str) -> int:
+    """Return the index of a string in a packed table of strings, or -1."""
+    start = text.find(code)
+    while start >= 0:
+        k = int(np.searchsorted(offsets, start))
+        if k + 1 < len(offsets) and offsets[k] == start and offsets[k + 1] == start + len(code):
+            return k
+        start = text.find(code, start + 1)
+    return -1
 
 
 def _read(codes: list[str]) -> dict[str, Component | None]:
@@ -265,36 +250,31 @@ def _read(codes: list[str]) -> dict[str, Component | None]:
         raise LigandError(f"{_path()}: not a readable component dictionary ({error}); install biotite anew") from error
 
 
-def _entries(tables: dict[str, Table], codes: list[str]) -> dict[str, Component | None]:
+def _entries(tables: dict[str, dict[str, _Column]], codes: list[str]) -> dict[str, Component | None]:
     summary, atoms, bonds = tables["chem_comp"], tables["chem_comp_atom"], tables["chem_comp_bond"]
-    heads, rows = summary["id"].windows(codes), atoms["comp_id"].windows(codes)
-    links = bonds["comp_id"].windows(codes)
-    return {
-        code: _entry(code, (summary, heads[code]), (atoms, rows[code]), (bonds, links.get(code, (0, 0))))
-        if code in heads and code in rows
-        else None
-        for code in codes
-    }
-
-
-def _entry(code: str, head: tuple[Table, Window], atom: tuple[Table, Window], bond: tuple[Table, Window]) -> Component:
-    summary, atoms, bonds = head[0], atom[0], bond[0]
-    names = atoms["atom_id"].texts(atom[1])
-    index = {str(name): k for k, name in enumerate(names)}
-    ends = zip(bonds["atom_id_1"].texts(bond[1]), bonds["atom_id_2"].texts(bond[1]), strict=True)
-    xyz = np.zeros((0, 3))
-    for pattern in _CARTESIAN:
-        xyz = np.column_stack([atoms[pattern.format(axis)].numbers(atom[1]) for axis in "xyz"])
-        if np.isfinite(xyz).all():
-            break
-    return Component(
-        code=code, name=str(summary["name"].texts(head[1])[0]), kind=str(summary["type"].texts(head[1])[0]).lower(),
-        atom_names=names, old_names=atoms["alt_atom_id"].texts(atom[1]),
-        elements=np.array([str(element).capitalize() for element in atoms["type_symbol"].texts(atom[1])]),
-        charges=np.nan_to_num(atoms["charge"].numbers(atom[1])).astype(np.int64),
-        bonds=np.array([(index[str(a)], index[str(b)]) for a, b in ends], dtype=np.int64).reshape(-1, 2),
-        orders=bonds["value_order"].texts(bond[1]), coordinates=xyz,
-    )  # fmt: skip
+    heads, rows, links = (column.windows(codes) for column in (summary["id"], atoms["comp_id"], bonds["comp_id"]))
+    known = [code for code in codes if code in heads and code in rows]
+    head, atom, bond = ([table.get(code, (0, 0)) for code in known] for table in (heads, rows, links))
+    titles, kinds = (summary[name].texts(head) for name in ("name", "type"))
+    names, old, elements = (atoms[name].texts(atom) for name in ("atom_id", "alt_atom_id", "type_symbol"))
+    charges = atoms["charge"].numbers(atom)
+    ideal, model = (
+        [np.column_stack(axes) for axes in zip(*(atoms[p.format(axis)].numbers(atom) for axis in "xyz"), strict=True)]
+        for p in _CARTESIAN
+    )
+    first, second, orders = (bonds[name].texts(bond) for name in ("atom_id_1", "atom_id_2", "value_order"))
+    found: dict[str, Component | None] = dict.fromkeys(codes)
+    for k, code in enumerate(known):
+        index = {str(name): i for i, name in enumerate(names[k])}
+        pairs = [(index[str(a)], index[str(b)]) for a, b in zip(first[k], second[k], strict=True)]
+        found[code] = Component(
+            code=code, name=str(titles[k][0]), kind=str(kinds[k][0]).lower(), atom_names=names[k], old_names=old[k],
+            elements=np.array([str(element).capitalize() for element in elements[k]]),
+            charges=np.nan_to_num(charges[k]).astype(np.int64),
+            bonds=np.array(pairs, dtype=np.int64).reshape(-1, 2), orders=orders[k],
+            coordinates=ideal[k] if np.isfinite(ideal[k]).all() else model[k],
+        )  # fmt: skip
+    return found
 
 
 def _decode(data: Any, encodings: list[dict[str, Any]]) -> Any:
@@ -323,7 +303,7 @@ def _ends(values: Any, width: int, unsigned: bool) -> Any:
     extreme = values == high
     if not unsigned:
         extreme |= values == -(high + 1)
-    return np.flatnonzero(~extreme)
+    return np.flatnonzero(~extreme).astype(np.int32)
 
 
 def _add_up(values: Any, ends: Any) -> Any:
