@@ -171,27 +171,29 @@ def test_multi_molecule_sdf_gzipped(tmp_path):
         load_ligand(f"{path}#9")
 
 
+def _mol2(text, name):
+    ligand = load_ligand(text)
+    kinds = {"H": "H"}
+    rows = zip(ligand.elements, ligand.coordinates, strict=True)
+    atoms = [
+        f"{i} {e}{i} {x:.4f} {y:.4f} {z:.4f} {kinds.get(e, f'{e}.3')} 1 LIG 0.0"
+        for i, (e, (x, y, z)) in enumerate(rows, 1)
+    ]
+    pairs = [(bond.GetBeginAtomIdx() + 1, bond.GetEndAtomIdx() + 1) for bond in to_rdkit(ligand).GetBonds()]
+    bonds = [f"{k} {i} {j} 1" for k, (i, j) in enumerate(pairs, 1)]
+    head = ["@<TRIPOS>MOLECULE", name, f"{len(atoms)} {len(bonds)} 1", "SMALL", "NO_CHARGES", "@<TRIPOS>ATOM"]
+    return "\n".join([*head, *atoms, "@<TRIPOS>BOND", *bonds]) + "\n"
+
+
 def test_multi_mol2(tmp_path):
-    block = """@<TRIPOS>MOLECULE
-{name}
-3 2 1
-SMALL
-NO_CHARGES
-@<TRIPOS>ATOM
-1 C1 0.0 0.0 0.0 C.3 1 LIG 0.0
-2 C2 1.5 0.1 0.0 C.3 1 LIG 0.0
-3 {element}3 2.1 1.4 {z} {kind} 1 LIG 0.0
-@<TRIPOS>BOND
-1 1 2 1
-2 2 3 1
-"""
     path = tmp_path / "two.mol2"
-    path.write_text(
-        block.format(name="ethanol", element="O", kind="O.3", z=0.3)
-        + block.format(name="ethanethiol", element="S", kind="S.3", z=0.2)
-    )
+    path.write_text(_mol2("CCO", "ethanol") + _mol2("CCS", "ethanethiol"))
     made = dict(read_ligands(str(path)))
     assert {label: ligand.smiles for label, ligand in made.items()} == {"ethanol": "CCO", "ethanethiol": "CCS"}
+    heavy = "@<TRIPOS>MOLECULE\nx\n3 2 1\nSMALL\nNO_CHARGES\n@<TRIPOS>ATOM\n1 C1 0 0 0 C.3\n2 C2 1.5 0.1 0 C.3\n"
+    path.write_text(f"{heavy}3 O3 2.1 1.4 0.3 O.3\n@<TRIPOS>BOND\n1 1 2 1\n2 2 3 1\n")
+    with pytest.raises(LigandError, match="without hydrogens"):
+        load_ligand(str(path))
 
 
 def test_one_molecule_is_one_row(tmp_path):
@@ -303,12 +305,16 @@ def test_library_compounds_are_left_alone_and_come_back_from_their_aromatic_taut
         molecule = Chem.MolFromSmiles(entry.smiles)
         assert Chem.MolToSmiles(settle(molecule)[0]) == Chem.CanonSmiles(entry.smiles), entry.name
         for other in tautomers(molecule):
-            if aromatic_rings(other) == aromatic_rings(molecule):
+            if all(count(other) >= count(molecule) for count in (aromatic_rings, _amides)):
                 state, found, _ = choose_state(Chem.MolFromSmiles(Chem.MolToSmiles(other)))
                 assert found is entry, Chem.MolToSmiles(other)
                 assert Chem.MolToSmiles(state) == Chem.CanonSmiles(entry.smiles_ph74)
                 came_back += 1
-    assert came_back > 20
+    assert came_back >= 6
+
+
+def _amides(molecule):
+    return len(molecule.GetSubstructMatches(Chem.MolFromSmarts("[#7;!X2][#6]=O")))
 
 
 def test_quinoid_tautomer_is_made_aromatic_and_lactams_stay():

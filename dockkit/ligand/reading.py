@@ -332,6 +332,10 @@ def _from_block(record: Record) -> Parsed:
         raise LigandError(
             f"{where}: no molecule could be read; the counts line and the atom and bond blocks do not fit"
         )
+    if record.kind == "mol2" and all(atom.GetAtomicNum() > 1 for atom in raw.GetAtoms()):
+        raise LigandError(
+            f"{where}: a MOL2 file without hydrogens does not say which atoms are charged; add them, or give an SDF"
+        )
     molecule, labels = without_labels(sanitised(raw, where))
     three_d = molecule.GetConformer().Is3D() and bool(np.ptp(positions(molecule), axis=0).min() > 1e-3)
     if three_d:
