@@ -214,7 +214,9 @@ def parse_file(path: Path) -> ParsedFile:
         parsed = _read_cif(text, path) if is_cif else _read_pdb(text, path)
     except (RuntimeError, ValueError, IndexError, UnicodeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StructureError(f"{path}: not a readable {kind} file ({reason})") from error
+        raise StructureError(
+            f"{path}: not a readable {kind} file ({reason}); it is damaged or cut short, fetch it again"
+        ) from error
     if len(parsed.structure) == 0 or parsed.structure[0].count_atom_sites() == 0:
         raise StructureError(f"{path}: no atoms found (read as {kind}); the file is truncated or not a structure")
     return parsed

@@ -143,7 +143,9 @@ def check_geometry(residues: list[ResidueAtoms], chain: str, path: Path) -> list
                 first = first or f"{residue.name} {residue.number}: {why}"
                 _take_out(residue, lost)
     changes += _peptides(residues, chain)
-    _refuse_if_many(len(changes), len(residues), f"{path}: chain {label}: impossible bonds", first)
+    _refuse_if_many(
+        len({change.label for change in changes}), len(residues), f"{path}: chain {label}: impossible bonds", first
+    )
     _check_scale(residues, f"{path}: chain {label}")
     changes += _overlaps(residues, chain, path) + _inverted(residues, chain, path)
     flags = joined(residues)
