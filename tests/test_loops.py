@@ -215,11 +215,11 @@ def test_long_gaps_and_unknown_sequences_are_left_with_a_reason(abl1):
 
 
 def test_ends_too_far_apart_are_refused(abl1):
-    cut = without(abl1, 274, 283)
+    cut = without(abl1, 340, 352)
     for residue in cut:
-        if residue.uniprot > 283:
-            residue.uniprot -= 9
-            residue.number -= 9
+        if residue.uniprot > 352:
+            residue.uniprot -= 12
+            residue.number -= 12
     built, changes = build_loops(cut, "A" * 600)
     assert len(built) == len(cut)
     assert changes[0].kind == "break"

@@ -17,6 +17,7 @@ from dockkit.forcefield.system import born_parameters, make_region, receptor_par
 from dockkit.kinase import identify_kinase, load_kinase, measure_conformation, motifs
 from dockkit.sampling import minimise
 from dockkit.structure import catalogue, prepare_receptor, read_structure
+from dockkit.structure.fragments import fragment_library
 from dockkit.structure.states import Graft, Part, crystal_receptor, faults, graft_state
 from dockkit.structure.states import KinaseState as KinaseState
 
@@ -36,9 +37,14 @@ ABSENT_COST: Final = 0.02
 LENGTH_COST: Final = 0.03
 """What one residue that the template's activation loop lacks, or has more or fewer, costs in fraction of the pocket."""
 
+HELIX_COST: Final = 0.1
+SURE_IN: Final = 9.0
+SURE_OUT: Final = 12.0
+"""The same per Angstrom by which the Lys-Glu C-beta distance falls short of a helix clearly in, or clearly out."""
+
 TEMPLATES_TRIED: Final = 3
 
-EXPECTED_ERROR: Final[dict[str, str]] = {}
+EXPECTED_ERROR: Final[dict[str, str]] = {"dfg-in": "expected error: X"}
 
 
 def _has(state: KinaseState, dfg: str, alpha_c: str) -> bool:
@@ -85,21 +91,29 @@ def rank_templates(
     ]
     if not fitting:
         raise StructureError(f"the library has no structure in state {state} to model {kinase.gene} after; give a file")
-    wanted = len(motifs(kinase)["activation_loop"])
+    wanted, library = len(motifs(kinase)["activation_loop"]), fragment_library()
     ranked = []
     for entry in fitting:
         other = load_kinase(entry.kinase)
         loop = motifs(other)["activation_loop"]
-        raw = read_structure(library_dir("structures") / entry.file)
-        absent = len(set(loop) - set(raw.author_numbers.tolist()))
+        absent = len(set(loop) - set(library.numbers[library.entries == entry.name].tolist()))
         likeness = _likeness(kinase, other)
         why = (
             f"{100 * likeness:.0f} % of the pocket alike, activation loop of {len(loop)} residues ({wanted} in "
             f"{kinase.gene}), {absent} of them absent"
         )
         cost = ABSENT_COST * absent + LENGTH_COST * abs(len(loop) - wanted) - likeness
+        if state.startswith("alpha-c"):
+            cost += HELIX_COST * _helix_doubt(entry, state)
         ranked.append((cost, entry.name, entry, why))
     return [(entry, why) for _, _, entry, why in sorted(ranked, key=lambda row: row[:2])]
+
+
+def _helix_doubt(entry: StructureEntry, state: KinaseState) -> float:
+    """Return by how many Angstrom the helix of an entry falls short of standing clearly in, or out."""
+    receptor, _ = _template(entry.name, "")
+    distance = dict(receptor.conformation.measures).get("lysine_glutamate_c_beta", 0.5 * (SURE_IN + SURE_OUT))
+    return max(0.0, distance - SURE_IN if state == "alpha-c-in" else SURE_OUT - distance)
 
 
 def _template(name: str, chain: str) -> tuple[Receptor, Kinase]:

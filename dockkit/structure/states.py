@@ -7,31 +7,21 @@ torsions, insertions and deletions are built as loops, and side chains that the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from dockkit.core.errors import StructureError
-from dockkit.core.geometry import superposition
 from dockkit.core.model import Change, FloatArray, IntArray, Kinase, Receptor
 from dockkit.core.residues import one_letter, templates
 from dockkit.core.rings import count_piercings, residue_rings
-from dockkit.structure.closure import (
-    CLOSED,
-    IDEAL_ANGLES,
-    IDEAL_LENGTHS,
-    Internal,
-    backbone_internal,
-    close,
-    place_oxygens,
-)
 from dockkit.structure.homology import Chain, align, as_target, by_uniprot, lay, lower_lobe, polymer, sheet
 from dockkit.structure.loops import build_loops, chain_bonds
 from dockkit.structure.reading import RawStructure
-from dockkit.structure.repair import WorkResidue, add_side_chain, clash
+from dockkit.structure.repair import WorkResidue
+from dockkit.structure.splicing import JOIN_LIMIT, close_join, incomplete, joins, repack
 
 KinaseState = Literal["dfg-in", "dfg-out", "alpha-c-in", "alpha-c-out"]
 Part = Literal["activation loop", "alpha-C", "P-loop"]
@@ -59,17 +49,8 @@ BARE_WITHIN: Final = 12.0
 """Side chains this near to the ends of a hole, Angstrom between C-alpha, are set aside while it is built."""
 
 MAIN_CHAIN: Final = frozenset({"N", "CA", "C", "O", "CB"})
-JOIN_LIMIT: Final = 1.45
-"""A C-N bond up to this is left to the minimiser, Angstrom."""
-
-LARGEST_STRAIN: Final = 14.0
 TOO_NEAR: Final = 2.2
 """Heavy atoms of residues that are not neighbours may not come nearer, Angstrom."""
-
-CONTACT: Final = 3.0
-ROUNDS: Final = 3
-BETTER: Final = 0.5
-"""A target's own side chain is changed where that takes away this much overlap, Angstrom^2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,15 +178,16 @@ def _assembled(
     merged = {n: r for n, r in merged.items() if n not in _torn(merged, spans, pairs)}
     chain, letters = _spliced(residues, merged, spans, kinase)
     grafted = set(merged)
-    for index in _joins(chain, grafted):
-        _close_join(chain, index, grafted)
+    for index in joins(chain, grafted):
+        close_join(chain, index, grafted)
+    turned = grafted - set(merged)
     _renumber_segments(chain)
-    rebuilt = {r.uniprot for r in chain if r.uniprot in merged and _incomplete(r)}
+    rebuilt = {r.uniprot for r in chain if r.uniprot in merged and incomplete(r)}
     chain, changes = _filled(chain, letters, seed, excluded)
     built = {c.uniprot_number for c in changes if c.kind == "loop"}
-    repacked = _repack(chain, rebuilt | built)
+    repacked = repack(chain, rebuilt | built)
     grafted |= built
-    notes = _changes(chain, template, pieces, spans, fits, rebuilt, repacked - rebuilt - built)
+    notes = _changes(chain, template, pieces, spans, fits, rebuilt, repacked - rebuilt - built, turned - built)
     loops = [c for c in changes if c.kind == "loop" or any(a <= c.uniprot_number <= b for a, b in spans.values())]
     return Graft(
         _as_raw(receptor, chain), tuple(r.uniprot for r in chain), frozenset(grafted),
@@ -301,138 +283,13 @@ def _renumber_segments(chain: list[WorkResidue]) -> None:
         after.segment = segment
 
 
-def _incomplete(residue: WorkResidue) -> bool:
-    template = templates().get(residue.name)
-    return template is not None and any(str(a) not in residue.xyz for a in template.heavy)
-
-
-# --------------------------------------------------------------------------------------------------------------- joins
-
-
-def _joins(chain: list[WorkResidue], grafted: set[int]) -> list[int]:
-    """Return the index before each bond between the target's own chain and a graft."""
-    return [
-        i
-        for i, (a, b) in enumerate(zip(chain, chain[1:], strict=False))
-        if (a.uniprot in grafted) != (b.uniprot in grafted) and b.uniprot == a.uniprot + 1
-    ]
-
-
-def _close_join(chain: list[WorkResidue], index: int, grafted: set[int]) -> None:
-    """Turn the torsions around a join until the bond is right; leave the join open where that cannot be done.
-
-    Two residues on either side take part, then three. They count as grafted from then on.
-    """
-    if _sound(chain[index], chain[index + 1]):
-        return
-    for reach in (2, 3, 4):
-        rows = range(index - reach, index + reach + 2)
-        if rows[0] < 0 or rows[-1] >= len(chain):
-            break
-        stretch = [chain[i] for i in rows]
-        if any(b.uniprot != a.uniprot + 1 for a, b in zip(stretch, stretch[1:], strict=False)):
-            break
-        if (closed := _closed(stretch)) is None:
-            continue
-        for i, backbone, oxygen in zip(rows[:-1], *closed, strict=False):
-            _move(chain[i], backbone, oxygen)
-        grafted |= {chain[i].uniprot for i in rows[1:-1]}
-        return
-
-
-def _sound(before: WorkResidue, after: WorkResidue) -> bool:
-    bond = float(np.linalg.norm(after.xyz["N"] - before.xyz["C"]))
-    virtual = float(np.linalg.norm(after.xyz["CA"] - before.xyz["CA"]))
-    return 1.2 < bond < JOIN_LIMIT and 3.6 < virtual < 4.0
-
-
-def _closed(stretch: list[WorkResidue]) -> tuple[FloatArray, FloatArray] | None:
-    """Close a stretch between its two end residues, starting from the torsions it has."""
-    backbone = np.array([[r.xyz[name] for name in ("N", "CA", "C")] for r in stretch])
-    seen = backbone_internal(backbone[None])
-    n = len(stretch) - 1
-    lengths, angles = np.tile(IDEAL_LENGTHS, n), np.tile(IDEAL_ANGLES, (1, n))
-    lengths[-2:], angles[:, -1] = seen.lengths[-2:], seen.angles[:, -1]
-    torsions = seen.torsions.copy()
-    omega = torsions[:, 1::3]
-    torsions[:, 1::3] = np.where(np.abs(omega) < 40.0, 0.0, 180.0)
-    internal, atoms, misses = close(backbone[0], Internal(lengths, angles, torsions), backbone[-1], iterations=100)
-    strain = float(np.abs(internal.angles - angles).max())
-    twist = float(np.abs((internal.torsions - torsions + 180.0)[:, 1::3] % 360.0 - 180.0).max())
-    if misses[0] > CLOSED or strain > LARGEST_STRAIN or twist > 30.0:
-        return None
-    chain = atoms.reshape(1, n + 1, 3, 3)
-    return chain[0], place_oxygens(chain)[0]
-
-
-def _move(residue: WorkResidue, backbone: FloatArray, oxygen: FloatArray) -> None:
-    """Give a residue new main-chain atoms; its side chain goes along."""
-    old = np.array([residue.xyz[name] for name in ("N", "CA", "C")])
-    rotation, shift = superposition(old, backbone, np.array([1.0, 4.0, 1.0]))
-    residue.xyz = {name: xyz @ rotation + shift for name, xyz in residue.xyz.items()}
-    residue.xyz |= dict(zip(("N", "CA", "C"), backbone, strict=True)) | {"O": oxygen}
-
-
-# --------------------------------------------------------------------------------------------------------- side chains
-
-
-def _repack(chain: list[WorkResidue], rebuilt: Iterable[int]) -> set[int]:
-    """Search the side chains that are incomplete or built anew, and those of the target that stand in their way.
-
-    Each in turn takes the rotamer that clashes least with all others, until none changes or three rounds are over.
-
-    Returns
-    -------
-    set of int
-        UniProt numbers of residues whose side chain is not the one they came with.
-    """
-    free = set(rebuilt)
-    for residue in chain:
-        if _incomplete(residue):
-            add_side_chain(residue, _others(chain, residue))
-    crowded = {r.uniprot for r in chain if r.uniprot and _crowding(r, _others(chain, r)) > 2.0 * BETTER}
-    changed = set()
-    for _ in range(ROUNDS):
-        moved = False
-        for residue in chain:
-            if (
-                residue.uniprot not in free | crowded
-                or residue.name not in templates()
-                or residue.name in ("GLY", "ALA")
-            ):
-                continue
-            cloud = _others(chain, residue)
-            trial = replace(residue, xyz={a: p for a, p in residue.xyz.items() if a in ("N", "CA", "C", "O", "CB")})
-            if residue.name == "PRO":
-                continue
-            add_side_chain(trial, cloud)
-            if _crowding(trial, cloud) < _crowding(residue, cloud) - BETTER:
-                residue.xyz, moved = trial.xyz, True
-                changed.add(residue.uniprot)
-        if not moved:
-            break
-    return changed
-
-
-def _others(chain: list[WorkResidue], residue: WorkResidue) -> FloatArray:
-    """Return the heavy atoms near a residue that are not its own, (n, 3) float."""
-    reach = 14.0
-    near = [r for r in chain if r is not residue and np.abs(r.xyz["CA"] - residue.xyz["CA"]).max() < reach]
-    points = [xyz for r in near for xyz in r.xyz.values()]
-    return np.array(points, dtype=np.float64).reshape(-1, 3)
-
-
-def _crowding(residue: WorkResidue, cloud: FloatArray) -> float:
-    side = [p for a, p in residue.xyz.items() if a not in ("N", "CA", "C", "O", "CB")]
-    return clash(np.array(side), cloud, CONTACT) if side else 0.0
-
-
 # ------------------------------------------------------------------------------------------------------------- records
 
 
 def _changes(
     chain: list[WorkResidue], template: Receptor, pieces: dict[Part, Chain], spans: dict[Part, tuple[int, int]],
     fits: dict[Part, float], rebuilt: set[int], repacked: set[int],
+    turned: set[int],
 ) -> list[Change]:  # fmt: skip
     notes = [
         Change("model", f"{part}, residues {first}-{last} (UniProt), taken from {template.name} ({template.kinase})",
@@ -444,6 +301,8 @@ def _changes(
         if part is not None:
             side = "; side chain searched" if residue.uniprot in rebuilt else "; side chain of the template"
             what = f"main chain of {template.name}{side}"
+        elif residue.uniprot in turned:
+            what = "main chain turned to close the join with the graft"
         elif residue.uniprot in repacked:
             what = "side chain turned to make room for the graft"
         else:
