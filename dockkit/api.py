@@ -14,11 +14,13 @@ from dockkit.core.settings import Study, bundled_studies, load_study, validate_p
 from dockkit.core.task import Step
 from dockkit.execution import Event, FolderLock, run_tasks, stored_outcomes, usable_cores
 from dockkit.pipeline import states
+from dockkit.pipeline.annotate import annotate_input, annotation_record, annotation_text
 from dockkit.pipeline.collect import collect
 from dockkit.pipeline.mutate import mutate_structure, mutation_text, write_mutated
 from dockkit.pipeline.outputs import write_outputs
 from dockkit.pipeline.plan import Plan, plan
-from dockkit.pipeline.prepare import Prepared, name_or_path, preparation_text, prepare_structure, write_prepared
+from dockkit.pipeline.prepare import Prepared, name_or_path, prepare_structure
+from dockkit.pipeline.prepared import preparation_text, write_prepared
 from dockkit.pipeline.states import KinaseState
 from dockkit.pipeline.steps import STEPS
 from dockkit.pipeline.variants import parse_mutations
@@ -313,6 +315,34 @@ def prepare(
     prepared = _prepared(structure, chain, ligand_code, ligand_smiles, settings, cache)
     folder = Path(out) if out is not None else Path(f"{prepared.name}-prepared")
     return Done(preparation_text(prepared), tuple(write_prepared(prepared, folder, numbering)))
+
+
+def annotate(text: str | Path, *, chain: str = "", cache: str | Path | None = None) -> tuple[str, dict[str, Any]]:
+    """Say which kinase something is, where its landmarks are, and in which conformation.
+
+    Parameters
+    ----------
+    text : str or Path
+        A structure as in :func:`prepare`, a FASTA file, a sequence, a gene or a UniProt accession.
+    chain : str
+        Author chain of a structure; empty takes every protein chain.
+    cache : str or Path, optional
+        Folder for downloads.
+
+    Returns
+    -------
+    text : str
+        For people.
+    record : dict
+        The same, JSON-able.
+
+    Raises
+    ------
+    DockkitError
+        Nothing of that name, or it cannot be read.
+    """
+    found = annotate_input(str(text), chain=chain, cache=cache)
+    return annotation_text(found), annotation_record(str(text), found)
 
 
 def _prepared(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from dockkit import __version__
 from dockkit.core.errors import DockkitError, InputError, StoreError
@@ -18,6 +20,10 @@ examples:
   dockkit run abl1-t315i
   dockkit run my-study.toml --out results --jobs 8
   dockkit compare --structure 1iep.pdb --ligand imatinib --ligand my.sdf --mutation T315I
+  dockkit prepare 1iep.pdb --chain A --out prepared
+  dockkit annotate 1iep.pdb
+  dockkit mutate 1iep.pdb --mutation T315I --mutation E255K/T315I
+  dockkit model-state abl1-1iep --state dfg-in
 
 exit code: 0 good, 1 some task failed (the rest is reported), 2 bad input, 130 stopped
 """
@@ -56,7 +62,84 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--seed", type=int, help="seed of everything random")
     _add_common(compare)
+    _add_structure_commands(commands)
     return parser
+
+
+def _add_structure_commands(commands: Any) -> None:
+    """Add the commands about one structure."""
+    prepare = commands.add_parser(
+        "prepare", help="make a structure ready for modelling",
+        description="Choose the chain, repair and protonate it, extract its ligands, and say what was changed.",
+    )  # fmt: skip
+    _add_input(prepare)
+    _add_preparation(prepare)
+    annotate = commands.add_parser(
+        "annotate", help="say which kinase it is, its landmarks and its conformation",
+        description="Of a structure, a FASTA file, a sequence, a gene or a UniProt accession.",
+    )  # fmt: skip
+    annotate.add_argument("input", metavar="INPUT", help="structure, FASTA file, sequence, gene or UniProt accession")
+    annotate.add_argument("--chain", default="", help="chain of a structure (default: every kinase chain)")
+    annotate.add_argument("--json", action="store_true", help="print JSON instead of text")
+    annotate.add_argument("--cache", metavar="DIR", help="folder for downloads")
+    annotate.add_argument("--debug", action="store_true", help="show tracebacks")
+    mutate = commands.add_parser(
+        "mutate", help="build mutations into a structure",
+        description="Prepare a structure, check the mutations against it, and build their side chains.",
+    )  # fmt: skip
+    _add_input(mutate)
+    mutate.add_argument(
+        "--mutation", required=True, action="append", metavar="MUTATION",
+        help="such as T315I or L858R/T790M; given again, each is built on its own",
+    )  # fmt: skip
+    mutate.add_argument("--models", type=int, default=3, metavar="N", help="conformers kept of each (default 3)")
+    _add_preparation(mutate)
+    model = commands.add_parser(
+        "model-state", help="model the conformation that is missing",
+        description="Graft what differs from a kinase in the wanted state; close, repack and relax it.",
+    )  # fmt: skip
+    _add_input(model)
+    model.add_argument("--state", required=True, choices=("dfg-in", "dfg-out", "alpha-c-in", "alpha-c-out"))
+    model.add_argument(
+        "--template", default="", metavar="INPUT", help="kinase in that state (default: the closest of the library)"
+    )
+    model.add_argument("--seed", type=int, default=2026, help="seed of everything random")
+    _add_preparation(model)
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "input", metavar="INPUT",
+        help="PDB or mmCIF file (plain or gzip), PDB id, UniProt accession (AlphaFold model), or library structure",
+    )  # fmt: skip
+    parser.add_argument("--chain", default="", help="chain (default: the first kinase chain, with a ligand if one has)")
+    parser.add_argument("--ligand-code", default="", metavar="CODE", help="bound ligand, such as STI (default: chosen)")
+    parser.add_argument("--ligand-smiles", default="", metavar="SMILES", help="its bond orders, where it has no code")
+
+
+def _add_preparation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--numbering", choices=("uniprot", "author"), default="uniprot",
+        help="how mutations count residues, and the files written",
+    )  # fmt: skip
+    parser.add_argument("--ph", type=float, default=7.4, help="pH (default 7.4)")
+    parser.add_argument(
+        "--protonation", choices=("propka", "model"), default="propka", help="pKa from PROPKA, or of free residues"
+    )
+    parser.add_argument("--no-flips", action="store_true", help="leave Asn, Gln and His as they are deposited")
+    parser.add_argument(
+        "--waters", choices=("bridging", "none"), default="bridging", help="waters between ligand and protein"
+    )
+    parser.add_argument("--metals", choices=("keep", "none"), default="keep", help="ions held by the protein")
+    parser.add_argument(
+        "--phosphorylation", choices=("keep", "revert"), default="keep", help="phosphorylated Ser, Thr and Tyr"
+    )
+    parser.add_argument(
+        "--longest-loop", type=int, metavar="N", help="build missing stretches up to this length; 0 builds none"
+    )
+    parser.add_argument("--cache", metavar="DIR", help="folder for downloads")
+    parser.add_argument("--out", metavar="DIR", help="output folder (default: ./<input>-<command>)")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +185,47 @@ def _run(arguments: argparse.Namespace) -> int:
     return SOME_FAILED if run.failed else GOOD
 
 
+def _preparation(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of a preparation that were given."""
+    names = ("ph", "protonation", "waters", "metals", "phosphorylation")
+    given = {name: getattr(arguments, name) for name in names}
+    given["flips"] = not arguments.no_flips
+    if arguments.longest_loop is not None:
+        given["longest_loop"] = arguments.longest_loop
+    return given
+
+
+def _structure_command(arguments: argparse.Namespace) -> int:
+    """Prepare, annotate, mutate or model a state; heavy modules are loaded here."""
+    os.environ.setdefault("OPENMM_CPU_THREADS", "1")
+    from dockkit import api
+
+    where: dict[str, Any] = {"chain": arguments.chain, "cache": arguments.cache}
+    if arguments.command == "annotate":
+        text, record = api.annotate(arguments.input, **where)
+        print(json.dumps(record, indent=2) if arguments.json else text, end="\n" if arguments.json else "")
+        return GOOD
+    common = {
+        **where,
+        "ligand_code": arguments.ligand_code,
+        "ligand_smiles": arguments.ligand_smiles,
+        "out": arguments.out,
+        "numbering": arguments.numbering,
+        "settings": _preparation(arguments),
+    }
+    if arguments.command == "prepare":
+        done = api.prepare(arguments.input, **common)
+    elif arguments.command == "mutate":
+        done = api.mutate(arguments.input, arguments.mutation, models=arguments.models, **common)
+    else:
+        done = api.model_state(
+            arguments.input, arguments.state, template=arguments.template, seed=arguments.seed, **common
+        )
+    print(done.text, end="")
+    print("".join(f"{what:10}{path}\n" for what, path in done.files), end="")
+    return GOOD
+
+
 def _stop(number: int, frame: object) -> None:
     """Make a batch system's SIGTERM stop the run as Ctrl-C does."""
     raise KeyboardInterrupt
@@ -126,6 +250,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("name a study, or see what there is with: dockkit run --list")
     before = signal.signal(signal.SIGTERM, _stop)
     try:
+        if arguments.command not in ("run", "compare"):
+            return _structure_command(arguments)
         return _list_studies() if arguments.command == "run" and arguments.list else _run(arguments)
     except KeyboardInterrupt:
         print("\ndockkit: stopped. Finished work is kept; run the same command again to go on.", file=sys.stderr)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from dockkit.core.files import atomic_write_text, store_error
 from dockkit.core.model import Change, Numbering, SideChainModel, Variant
 from dockkit.core.residues import one_letter
 from dockkit.mutation import build_variant, check_variant, site_indices
-from dockkit.pipeline.prepare import Prepared, write_model
+from dockkit.mutation.waters import displaced_waters, without_waters
+from dockkit.pipeline.prepare import Prepared
+from dockkit.pipeline.prepared import write_model
 from dockkit.pipeline.variants import with_wild_type
 from dockkit.report.preparation import change_rows, change_table
 
@@ -87,7 +89,11 @@ def mutate_structure(prepared: Prepared, variant: Variant, numbering: Numbering,
         ligand_elements=bound.ligand.elements if bound else None,
         n_models=n_models,
     )
-    return Mutated(prepared, variant, numbering, tuple(models))
+    dry = [
+        replace(model, receptor=without_waters(model.receptor, displaced_waters(model.receptor, indices)))
+        for model in models
+    ]
+    return Mutated(prepared, variant, numbering, tuple(dry))
 
 
 def mutation_rows(mutated: Mutated) -> list[dict[str, Any]]:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from dockkit import __version__
-from dockkit.core.errors import DockkitError, LigandError, StoreError, StructureError
-from dockkit.core.files import atomic_write_text, store_error
-from dockkit.core.formats import write_complex_mmcif, write_complex_pdb, write_sdf
+from dockkit.core.errors import LigandError, StructureError
 from dockkit.core.library import library_dir
-from dockkit.core.model import Change, FloatArray, Kinase, Ligand, Numbering, Receptor
+from dockkit.core.model import Change, FloatArray, IntArray, Kinase, Ligand, Receptor
 from dockkit.core.settings import PreparationSettings
-from dockkit.kinase import identify_kinase, measure_conformation, motifs
+from dockkit.kinase import (
+    annotate_sequence,
+    construct_changes,
+    describe_offset,
+    identify_kinase,
+    kinase_from_annotation,
+    measure_conformation,
+    motifs,
+)
 from dockkit.ligand.bonds import CovalentBond, covalent_bonds
 from dockkit.ligand.bound import ligand_from_group
 from dockkit.ligand.groups import SiteLigand, classify_groups, site_ligands
-from dockkit.report.preparation import change_rows, change_table, receptor_summary
 from dockkit.structure import Company, RawStructure, catalogue, list_chains, prepare_receptor, read_structure
 from dockkit.structure.reading import extract_het
 from dockkit.structure.sources import Located, locate
@@ -100,23 +103,11 @@ class Prepared:
     @property
     def offset(self) -> str:
         """How the author's numbers differ from UniProt's."""
-        return numbering_words(self.receptor)
-
-
-def numbering_words(receptor: Receptor) -> str:
-    """Return how author numbers relate to UniProt's, such as ``author = UniProt - 24``."""
-    known = receptor.uniprot_numbers > 0
-    author, uniprot = receptor.author_numbers[known], receptor.uniprot_numbers[known]
-    if not len(author):
-        return "no UniProt numbers"
-    shifts = author - uniprot
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(shifts)) + 1])
-    parts = []
-    for first, last in zip(starts, [*starts[1:], len(shifts)], strict=True):
-        shift = int(shifts[first])
-        words = "author = UniProt" + (f" {'+' if shift > 0 else '-'} {abs(shift)}" if shift else "")
-        parts.append(words if len(starts) == 1 else f"{words} for {author[first]}-{author[last - 1]}")
-    return "; ".join(parts)
+        receptor = self.receptor
+        numbered = receptor.uniprot_numbers > 0
+        if not numbered.any():
+            return "author numbers; no UniProt numbers are known"
+        return describe_offset(receptor.author_numbers[numbered], receptor.uniprot_numbers[numbered])
 
 
 def find_structure(text: str, cache: str | Path | None = None) -> tuple[Located, str]:
@@ -155,39 +146,101 @@ def name_or_path(text: str, cache: str | Path | None = None) -> str:
     return name if any(entry.name == name for entry in catalogue()) else str(located.path)
 
 
-def choose_chain(path: Path, wanted: str, ligand_code: str) -> tuple[str, Kinase, tuple[Change, ...]]:
-    """Return the chain to prepare, its kinase, and why it was chosen.
+def choose_chain(path: Path, ligand_code: str) -> tuple[str, tuple[Change, ...]]:
+    """Return the chain to prepare, and why it was chosen.
 
     The first kinase chain that holds the wanted ligand, else a drug or a nucleotide, else the first kinase chain.
 
     Raises
     ------
     StructureError
-        No kinase chain, or none of that name.
+        No chain is a kinase.
     """
     summaries = list_chains(path)
-    if wanted:
-        raw = read_structure(path, wanted)
-        return raw.chain, identify_kinase(raw.sequence, segments=raw.segments)[0], ()
-    found, reason = [], ""
+    found, reasons = [], []
     for summary in summaries:
-        try:
-            kinase = identify_kinase(summary.sequence, segments=summary.segments)[0]
-        except StructureError as error:
-            reason = reason or str(error)
-            continue
-        found.append((summary, kinase))
+        annotation = annotate_sequence(summary.sequence, segments=summary.segments)
+        if any(domain.pocket for domain in annotation.domains):
+            found.append(summary)
+        else:
+            reasons.append(f"chain {summary.name or '(blank)'} ({summary.n_residues} residues): {annotation.statement}")
     if not found:
-        raise StructureError(f"{path.name}: no chain is a kinase that dockkit knows; {reason}")
-    ranked = [(_holds(path, summary.name, ligand_code), summary, kinase) for summary, kinase in found]
-    best = max(score for score, _, _ in ranked)
-    score, summary, kinase = next(item for item in ranked if item[0] == best)
+        raise StructureError(f"{path.name}: nothing to prepare: {'; '.join(reasons)}")
     if len(summaries) == 1:
-        return summary.name, kinase, ()
+        return found[0].name, ()
+    scores = [_holds(path, summary.name, ligand_code) for summary in found]
+    score = max(scores)
+    chosen = found[scores.index(score)]
     others = ", ".join(f"{s.name or '(blank)'} ({s.n_residues} residues)" for s in summaries)
     why = {2: f"the first with {ligand_code}", 1: "the first kinase chain with a ligand", 0: "the first kinase chain"}
-    change = Change("chain", f"chain {summary.name or '(blank)'} taken", f"{why[score]} of: {others}")
-    return summary.name, kinase, (change,)
+    return chosen.name, (Change("chain", f"chain {chosen.name or '(blank)'} taken", f"{why[score]} of: {others}"),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """Which kinase a chain is; ``numbers`` are those that the kinase counts in."""
+
+    kinase: Kinase
+    numbers: IntArray
+    uniprot_numbers: IntArray
+    changes: tuple[Change, ...]
+
+
+def identify(raw: RawStructure) -> _Identity:
+    """Return which kinase a chain is; one that the table does not have counts in the chain's own numbers.
+
+    Raises
+    ------
+    StructureError
+        It has no kinase domain with a pocket; the message says what it is.
+    """
+    try:
+        kinase, numbers = identify_kinase(raw.sequence, segments=raw.segments)
+    except StructureError:
+        annotation = annotate_sequence(raw.sequence, segments=raw.segments, numbers=raw.author_numbers)
+        try:
+            kinase = kinase_from_annotation(raw.sequence, annotation, raw.author_numbers)
+        except StructureError as error:
+            raise StructureError(f"{raw.source}: chain {raw.chain or '(blank)'}: {error}") from error
+        note = Change("chain", "a kinase that the table does not have: residues by their own numbers", kinase.name)
+        return _Identity(kinase, raw.author_numbers, np.zeros(raw.n_residues, dtype=np.int64), (note,))
+    changes = construct_changes(
+        raw.sequence,
+        numbers,
+        kinase,
+        author_numbers=raw.author_numbers,
+        residue_names=[str(name) for name in raw.residue_names],
+        chain=raw.chain,
+        insertion_codes=[str(code) for code in raw.insertion_codes],
+    )
+    return _Identity(kinase, numbers, numbers, changes)
+
+
+def bare_receptor(raw: RawStructure, kinase: Kinase, uniprot_numbers: IntArray) -> Receptor:
+    """Return a chain as it is in its file, which is enough to measure its conformation."""
+    return Receptor(
+        name=raw.source,
+        kinase=kinase.gene,
+        uniprot=kinase.uniprot,
+        source=raw.source,
+        modelled=raw.is_model,
+        atom_names=raw.atom_names,
+        elements=raw.elements,
+        atom_residue=raw.atom_residue,
+        coordinates=raw.coordinates,
+        residue_names=raw.residue_names,
+        chain_ids=raw.chain_ids,
+        insertion_codes=raw.insertion_codes,
+        author_numbers=raw.author_numbers,
+        uniprot_numbers=uniprot_numbers,
+        segments=raw.segments,
+    )
+
+
+def with_conformation(receptor: Receptor, kinase: Kinase) -> Receptor:
+    """Return a receptor with its conformation measured."""
+    counted = receptor if kinase.gene else dataclasses.replace(receptor, uniprot_numbers=receptor.author_numbers)
+    return dataclasses.replace(receptor, conformation=measure_conformation(counted, kinase))
 
 
 def _holds(path: Path, chain: str, ligand_code: str) -> int:
@@ -237,23 +290,30 @@ def prepare_structure(
     """
     settings = settings or PreparationSettings()
     located, name = find_structure(str(text), cache)
-    chosen, kinase, why = choose_chain(located.path, chain, ligand_code)
+    chosen, why = (chain, ()) if chain else choose_chain(located.path, ligand_code)
     raw = read_structure(located.path, chosen)
     if why:
         raw = dataclasses.replace(raw, changes=(*why, *(c for c in raw.changes if not _is_default_choice(c))))
-    numbers = identify_kinase(raw.sequence, segments=raw.segments)[1]
-    sites, changes = _sites(raw, numbers, kinase, ligand_code)
+    who = identify(raw)
+    sites, changes = _sites(raw, who.numbers, who.kinase, ligand_code)
     ligands, refused = _ligands(raw, sites, ligand_code, ligand_smiles, settings.ph)
     changes += [bond.change for bound in ligands for bond in bound.bonds]
     changes += [Change("removed", "left out", reason, *_place(label, raw)) for label, reason in refused]
     changes += _partners(raw, ligands)
     entry = next((entry for entry in catalogue() if entry.name == name), None)
     receptor = prepare_receptor(
-        raw, name=name, kinase=kinase, uniprot_numbers=numbers, settings=settings, company=_company(ligands),
-        modelled=bool(entry and entry.modelled), found=(*_located_changes(located), *changes), seed=seed,
-    )  # fmt: skip
-    receptor = dataclasses.replace(receptor, conformation=measure_conformation(receptor, kinase))
-    return Prepared(name, str(text), located.sha256, located.url, receptor, kinase, ligands, refused, settings)
+        raw,
+        name=name,
+        kinase=who.kinase if who.kinase.gene else None,
+        uniprot_numbers=who.uniprot_numbers,
+        settings=settings,
+        company=_company(ligands),
+        modelled=bool(entry and entry.modelled),
+        found=(*_located_changes(located), *who.changes, *changes),
+        seed=seed,
+    )
+    receptor = with_conformation(receptor, who.kinase)
+    return Prepared(name, str(text), located.sha256, located.url, receptor, who.kinase, ligands, refused, settings)
 
 
 def _is_default_choice(change: Change) -> bool:
@@ -333,122 +393,3 @@ def _company(ligands: tuple[BoundLigand, ...]) -> Company | None:
         names=tuple(names),
         holds_metals=any(bound.found.what.category == "nucleotide" for bound in staying),
     )
-
-
-# ------------------------------------------------------------------------------------------------------- outputs
-
-
-def preparation_text(prepared: Prepared) -> str:
-    """Return the whole record as text: what it is, its ligands, and the table of changes."""
-    receptor, kinase = prepared.receptor, prepared.kinase
-    state = receptor.conformation
-    lines = [
-        f"{prepared.name}: {kinase.gene} ({kinase.uniprot}, {kinase.name}), chain {receptor.chain_ids[0] or '(blank)'}",
-        f"  numbering     {prepared.offset}",
-        f"  conformation  DFG {state.dfg}, alpha-C {state.alpha_c}, Lys-Glu salt bridge {state.salt_bridge}, "
-        f"regulatory spine {state.spine}" + (" (modelled)" if receptor.modelled else ""),
-    ]
-    for number, bound in enumerate(prepared.ligands):
-        charge = int(bound.ligand.formal_charges.sum())
-        lines.append(
-            f"  {'ligand' if number == 0 else 'also bound':13} {bound.label}: {bound.ligand.name}, charge {charge:+d}"
-            f", {bound.found.what.category} in the {bound.found.site} site"
-        )
-        lines += [f"{'':16}{note}" for note in bound.ligand.notes]
-    lines += [f"  not read      {label}: {reason}" for label, reason in prepared.refused]
-    return "\n".join(lines) + "\n\n" + change_table(receptor.changes)
-
-
-def preparation_record(prepared: Prepared, files: dict[str, str]) -> dict[str, Any]:
-    """Return the whole record, JSON-able.
-
-    Parameters
-    ----------
-    prepared : Prepared
-    files : dict of str to str
-        File name by ligand label.
-    """
-    return {
-        "dockkit": __version__,
-        "input": {"given": prepared.origin, "sha256": prepared.sha256, "url": prepared.url or None},
-        "settings": prepared.settings.model_dump(mode="json"),
-        "structure": receptor_summary(prepared.receptor),
-        "numbering": prepared.offset,
-        "ligands": [
-            {
-                "group": bound.label,
-                "name": bound.ligand.name,
-                "smiles": bound.ligand.smiles,
-                "charge": int(bound.ligand.formal_charges.sum()),
-                "category": bound.found.what.category,
-                "site": bound.found.site,
-                "reason": f"{bound.found.what.reason}; {bound.found.reason}",
-                "covalent": [bond.label for bond in bound.bonds],
-                "notes": list(bound.ligand.notes),
-                "file": files.get(bound.label),
-            }
-            for bound in prepared.ligands
-        ],
-        "refused": [{"group": label, "reason": reason} for label, reason in prepared.refused],
-        "changes": change_rows(prepared.receptor.changes),
-    }
-
-
-def write_prepared(prepared: Prepared, out: Path, numbering: Numbering = "uniprot") -> list[tuple[str, Path]]:
-    """Write receptor, complex, ligands and the record.
-
-    Parameters
-    ----------
-    prepared : Prepared
-    out : Path
-        Folder; made where it is not there.
-    numbering : {"uniprot", "author"}
-        Of the residues in the files; the files say which.
-
-    Returns
-    -------
-    list of (str, Path)
-        What was written.
-
-    Raises
-    ------
-    StoreError
-        The folder cannot be written.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        written = write_model(out / "receptor", prepared.receptor, None, numbering)
-        if prepared.ligand is not None:
-            written += write_model(out / "complex", prepared.receptor, prepared.ligand.ligand, numbering)
-        files = {}
-        for bound in prepared.ligands:
-            path = out / f"ligand-{bound.stem}.sdf"
-            properties = {"group": bound.label, "source": prepared.receptor.source, "site": bound.found.site}
-            write_sdf(path, bound.ligand, [bound.ligand.coordinates], [properties])
-            files[bound.label] = path.name
-            written.append(("ligand", path))
-        record = preparation_record(prepared, files)
-        for name, text in (
-            ("preparation.json", json.dumps(record, indent=2) + "\n"),
-            ("preparation.txt", preparation_text(prepared)),
-        ):
-            atomic_write_text(out / name, text)
-            written.append(("record", out / name))
-    except OSError as error:
-        raise store_error(Path(error.filename or out), error) from error
-    return written
-
-
-def write_model(stem: Path, receptor: Receptor, ligand: Ligand | None, numbering: Numbering) -> list[tuple[str, Path]]:
-    """Write a receptor, with its ligand in place where there is one, as mmCIF and, where it fits, as PDB."""
-    blocks = [(ligand, ligand.coordinates)] if ligand is not None else []
-    pdb, cif = stem.with_name(f"{stem.name}.pdb"), stem.with_name(f"{stem.name}.cif")
-    write_complex_mmcif(cif, receptor, blocks, numbering)
-    written = [(stem.name, cif)]
-    try:
-        write_complex_pdb(pdb, receptor, blocks, numbering)
-    except StoreError:
-        raise
-    except DockkitError:  # coordinates or numbers that PDB columns cannot hold; mmCIF has them
-        return written
-    return [(stem.name, pdb), *written]

@@ -27,6 +27,7 @@ from dockkit.core.model import (
     Kinase,
     Ligand,
     LigandParameters,
+    Numbering,
     Pose,
     Receptor,
     Region,
@@ -46,6 +47,7 @@ from dockkit.forcefield.system import assemble, make_region, region_system, sele
 from dockkit.kinase import identify_kinase, load_kinase, measure_conformation
 from dockkit.ligand import load_ligand
 from dockkit.mutation import build_variant, check_variant, parse_variant, site_indices
+from dockkit.mutation.waters import displaced_waters, without_waters
 from dockkit.sampling import minimise, replica_seeds, run_dynamics
 from dockkit.structure import catalogue, prepare_receptor, read_structure
 
@@ -182,12 +184,26 @@ def run_start(params: Params, inputs: Inputs, work_dir: Path) -> tuple[Receptor,
     relax = RelaxSettings(**params["relax"])
     variant = parse_variant(params["variant"])
     check_variant(receptor, variant, params["numbering"])
+    receptor = _without_displaced(receptor, ligand, pose, variant, params["numbering"])
     mobile, kept = _shell(receptor, pose, variant, params)
     assembly = assemble(receptor, ligand, inputs["parameters"])
     turned = turn_hydroxyls(assembly, _complex(receptor, pose), mobile, relax.dielectric)
     xyz, _ = _relax(assembly, make_region(assembly, mobile, kept), turned, relax)
     n = receptor.n_atoms
     return dataclasses.replace(receptor, coordinates=xyz[:n]), dataclasses.replace(pose, coordinates=xyz[n:])
+
+
+def _without_displaced(
+    receptor: Receptor, ligand: Ligand, pose: Pose, variant: Variant, numbering: Numbering
+) -> Receptor:
+    """Return the receptor without the waters that the mutant's side chains displace, for both states alike."""
+    if not (receptor.residue_names == "HOH").any():
+        return receptor
+    model = build_variant(
+        receptor, variant, numbering=numbering, ligand_coordinates=pose.coordinates, ligand_elements=ligand.elements,
+        n_models=1,
+    )[0]  # fmt: skip
+    return without_waters(receptor, displaced_waters(model.receptor, site_indices(receptor, variant, numbering)))
 
 
 def _shell(receptor: Receptor, pose: Pose, variant: Variant, params: Params) -> tuple[IntArray, IntArray]:
@@ -337,8 +353,8 @@ STEPS: dict[str, Step] = {
     "ligand": Step("1", run_ligand),
     "parameters": Step("1", run_parameters),
     "pose": Step("1", run_pose),
-    "start": Step("2", run_start),
-    "state": Step("3", run_state),
-    "dynamics": Step("2", run_pocket_dynamics),
+    "start": Step("3", run_start),
+    "state": Step("4", run_state),
+    "dynamics": Step("3", run_pocket_dynamics),
     "comparison": Step("1", run_comparison),
 }

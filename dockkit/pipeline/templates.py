@@ -10,10 +10,11 @@ from dockkit import kinase as kinases
 from dockkit import structure as structures
 from dockkit.core.errors import SettingsError, StructureError
 from dockkit.core.library import library_dir
-from dockkit.core.model import IntArray, Kinase, Receptor, StructureEntry
+from dockkit.core.model import Kinase, StructureEntry
 from dockkit.core.records import fingerprint
 from dockkit.core.settings import Study
 from dockkit.pipeline.choice import choice_warnings, choose_entry, wanted_dfg
+from dockkit.pipeline.prepare import bare_receptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +85,9 @@ def _read_file(study: Study, path: str, kinase: Kinase | None) -> tuple[Kinase, 
             if number not in letters or not code:
                 letters[number] = letter
     content = sha256_of(Path(path), fingerprint(found))
-    dfg = kinases.measure_conformation(_bare_receptor(raw, found, numbers), found).dfg
+    dfg = kinases.measure_conformation(bare_receptor(raw, found, numbers), found).dfg
     uniprot = dict(zip(raw.author_numbers.tolist(), numbers.tolist(), strict=True))
     return found, Template(path, Path(path).name, dfg, False, content, letters, chain=raw.chain, uniprot=uniprot)
-
-
-def _bare_receptor(raw: structures.RawStructure, kinase: Kinase, numbers: IntArray) -> Receptor:
-    """Return a chain as it is in its file, which is enough to measure its conformation."""
-    return Receptor(
-        name=raw.source,
-        kinase=kinase.gene,
-        uniprot=kinase.uniprot,
-        source=raw.source,
-        modelled=False,
-        atom_names=raw.atom_names,
-        elements=raw.elements,
-        atom_residue=raw.atom_residue,
-        coordinates=raw.coordinates,
-        residue_names=raw.residue_names,
-        chain_ids=raw.chain_ids,
-        insertion_codes=raw.insertion_codes,
-        author_numbers=raw.author_numbers,
-        uniprot_numbers=numbers,
-        segments=raw.segments,
-    )
 
 
 def _library_template(entry: StructureEntry, kinase: Kinase) -> Template:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from dockkit.core.errors import StructureError
 from dockkit.core.model import Change, FloatArray, HetGroup, Kinase, Receptor, StrArray
-from dockkit.core.residues import PHOSPHORYLATED, residue_templates
+from dockkit.core.residues import METALS, PHOSPHORYLATED, residue_templates
 from dockkit.core.settings import PreparationSettings
 from dockkit.structure.flips import optimise_amides_and_histidines
 from dockkit.structure.loops import build_loops
@@ -263,8 +263,9 @@ def prepare_receptor(
     changes += assign_states(
         residues, settings.ph, bridged, groups=staying, waters=raw.waters, method=settings.protonation
     )
-    add_hydrogens(residues)
-    waters, water_changes = _waters(raw, [*residues, *metals], company, settings)
+    everything = [*residues, *metals]
+    add_hydrogens(everything)
+    waters, water_changes = _waters(raw, everything, company, settings)
     changes += water_changes
     everything = _in_own_segments(residues, [*metals, *waters])
     return _to_receptor(everything, pairs, raw, name, kinase, modelled or raw.is_model, changes)
@@ -285,7 +286,9 @@ def _metals(
     raw: RawStructure, residues: list[WorkResidue], company: Company | None, settings: PreparationSettings
 ) -> tuple[list[WorkResidue], list[Change]]:
     if settings.metals == "none":
-        return [], []
+        ions = [group.name for group in raw.hetero if group.name in METALS]
+        what = f"{len(ions)} metal ions left out"
+        return [], [Change("removed", what, "metals = none", chain=raw.chain)] if ions else []
     return keep_metals(
         raw.hetero,
         residues,
