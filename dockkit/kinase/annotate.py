@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dockkit.core.errors import StructureError
 from dockkit.core.model import Annotation, IntArray, Kinase, KinaseDomain, PocketResidue
@@ -54,6 +54,10 @@ _CLOSE_RELATIVES = {
     "PRKACA": (("PRKACB", 0.96),),
 }
 _SURE_IDENTITY = 0.985
+_CERTAIN_BITS = 100.0
+_ROOM = 150
+# No kinase of the table is longer; a giant such as titin is looked up around its domain.
+_WINDOW = 2500
 
 _OTHER_FAMILIES = {
     "PI3/PI4-kinase family": (
@@ -77,30 +81,38 @@ class _Chain:
 
     letters: str
     numbers: IntArray
-    breaks: NDArray[np.bool_]
+    segments: IntArray
     kinase: Kinase | None
     uniprot_numbers: IntArray
 
 
-def _read_chain(sequence: str, segments: ArrayLike | None, numbers: ArrayLike | None, use_table: bool) -> _Chain:
+def _read_chain(sequence: str, segments: ArrayLike | None, numbers: ArrayLike | None) -> _Chain:
     letters = clean_sequence(sequence)
     n = len(letters)
     own = np.arange(1, n + 1) if numbers is None else np.asarray(numbers, dtype=np.int64)
-    breaks = np.zeros(n, dtype=bool)
     parts = np.zeros(n, dtype=np.int64) if segments is None else np.asarray(segments, dtype=np.int64)
     if len(own) != n or len(parts) != n:
-        raise StructureError(
-            f"{n} residues but {len(own)} numbers and {len(parts)} segments; give one for each residue"
+        raise StructureError(f"{n} residues, {len(own)} numbers and {len(parts)} segments; give one for each residue")
+    return _Chain(letters, own, parts, None, np.zeros(n, dtype=np.int64))
+
+
+def _identified(chain: _Chain, hits: list[tuple[Profile, Hit]]) -> _Chain:
+    """Look the chain up in the table, where it has a domain of a protein kinase."""
+    own_kind = [hit for profile, hit in hits if profile.family == PROTEIN_KINASE]
+    if not own_kind:
+        return chain
+    best = max(own_kind, key=lambda hit: hit.score_bits)
+    first, last = max(0, best.first - _WINDOW), min(len(chain.letters), best.last + _WINDOW)
+    part = slice(first, last)
+    try:
+        kinase, mapped = identify_kinase(
+            chain.letters[part], segments=chain.segments[part], own_numbers=chain.numbers[part]
         )
-    breaks[1:] = np.diff(parts) != 0
-    if use_table:
-        try:
-            kinase, mapped = identify_kinase(letters, segments=segments)
-        except StructureError:
-            pass
-        else:
-            return _Chain(letters, own, breaks, kinase, mapped)
-    return _Chain(letters, own, breaks, None, np.zeros(n, dtype=np.int64))
+    except StructureError:
+        return chain
+    uniprot_numbers = chain.uniprot_numbers.copy()
+    uniprot_numbers[part] = mapped
+    return replace(chain, kinase=kinase, uniprot_numbers=uniprot_numbers)
 
 
 def _all_hits(letters: str, leave_out: frozenset[str]) -> list[tuple[Profile, Hit]]:
@@ -112,8 +124,9 @@ def _all_hits(letters: str, leave_out: frozenset[str]) -> list[tuple[Profile, Hi
             rivals = [item for item in found if item[1].first <= hit.last and hit.first <= item[1].last]
             if all(rival.score_bits < hit.score_bits for _, rival in rivals):
                 found = [item for item in found if item not in rivals] + [(profile, hit)]
-        if family == PROTEIN_KINASE and len(found) and len(letters) < found[0][1].last - found[0][1].first + 150:
-            break
+        covered = sum(hit.last - hit.first + 1 for _, hit in found)
+        if found and found[0][1].score_bits >= _CERTAIN_BITS and len(letters) < covered + _ROOM:
+            break  # no room for another domain
     return sorted(found, key=lambda item: item[1].first)
 
 
@@ -272,14 +285,16 @@ def annotate_sequence(
     StructureError
         ``segments`` or ``numbers`` have another length than the sequence, or the sequence is longer than any protein.
     """
-    chain = _read_chain(sequence, segments, numbers, use_table)
-    codes = encode(chain.letters)
+    chain = _read_chain(sequence, segments, numbers)
+    codes, breaks = encode(chain.letters), np.diff(chain.segments, prepend=chain.segments[:1]) != 0
     hits = _all_hits(chain.letters, frozenset(leave_out))
+    if use_table:
+        chain = _identified(chain, hits)
     domains = []
     for i, (profile, hit) in enumerate(hits):
         before = hits[i - 1][1].last + 1 if i else 0
         after = hits[i + 1][1].first - 1 if i + 1 < len(hits) else len(chain.letters) - 1
-        placement = place_domain(profile, hit, codes, chain.breaks, (min(before, hit.first), max(after, hit.last)))
+        placement = place_domain(profile, hit, codes, breaks, (min(before, hit.first), max(after, hit.last)))
         domains.append(_describe(chain, profile, hit, placement))
     mapped = chain.uniprot_numbers if chain.kinase else np.zeros(0, dtype=np.int64)
     return Annotation(

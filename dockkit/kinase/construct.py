@@ -17,12 +17,11 @@ _SHOWN = 6
 def _pieces(author: IntArray, uniprot: IntArray) -> list[tuple[int, int, int]]:
     """Part the residues by offset: first and last UniProt number of each run, and author minus UniProt."""
     used = np.flatnonzero(uniprot > 0)
+    if len(used) == 0:
+        return []
     offsets = author[used] - uniprot[used]
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(offsets)) + 1]) if len(used) else np.zeros(0, dtype=np.int64)
-    ends = np.append(starts[1:], len(used))
-    return [
-        (int(uniprot[used[a]]), int(uniprot[used[b - 1]]), int(offsets[a])) for a, b in zip(starts, ends, strict=True)
-    ]
+    runs = np.split(used, np.flatnonzero(np.diff(offsets)) + 1)
+    return [(int(uniprot[run[0]]), int(uniprot[run[-1]]), int(author[run[0]] - uniprot[run[0]])) for run in runs]
 
 
 def _shift(offset: int) -> str:

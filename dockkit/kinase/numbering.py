@@ -12,6 +12,8 @@ from dockkit.core.model import FloatArray, IntArray, Kinase
 from dockkit.kinase.table import known_kinases, load_kinase
 
 _KMER = 4
+_MIN_WORDS = 30
+_TWENTY = "ACDEFGHIKLMNPQRSTVWY"
 # Of 28 human kinases outside the table that resemble one in it, 23 are below this in the domain; mouse and chicken
 # kinases and constructs with 14 engineered changes are above.
 _MIN_IDENTITY = 0.92
@@ -25,12 +27,15 @@ _GAP_COST = 15.0
 _BREAK_COST = 4.0
 _MIN_SCORE = 40.0
 _MAX_CHANCE = 0.01
+# A run this short follows the chain's own numbers where at most one letter fewer agrees there.
+_SHORT_RUN = 6
+_MAX_FEWER = 1
 
 
 def clean_sequence(sequence: str) -> str:
     """Return a sequence without blanks, in upper case, X for whatever is none of the twenty residues."""
     letters = "".join(sequence.split()).upper()
-    return re.sub("[^ACDEFGHIKLMNPQRSTVWY]", "X", letters)
+    return re.sub(f"[^{_TWENTY}]", "X", letters)
 
 
 def _best_path(match: FloatArray, breaks: NDArray[np.bool_]) -> tuple[float, list[tuple[int, int]]]:
@@ -102,7 +107,31 @@ def _drop_chance_ends(numbers: IntArray, same: NDArray[np.bool_]) -> None:
             numbers[piece] = 0
 
 
-def map_to_uniprot(sequence: str, kinase: Kinase, *, segments: ArrayLike | None = None) -> IntArray:
+def _follow_own_numbers(numbers: IntArray, own: IntArray, query: NDArray[np.str_], reference: NDArray[np.str_]) -> None:
+    """Renumber, in place, runs that the letters leave open so that the offset to the chain's own numbers stays one.
+
+    A few residues beside a missing loop may fit as well at its other end, changed residues among them.
+    """
+    used = np.flatnonzero(numbers)
+    if len(used) == 0:
+        return
+    offsets, counts = np.unique(own[used] - numbers[used], return_counts=True)
+    offset = int(offsets[counts.argmax()])
+    wanted = own - offset
+    edges = np.flatnonzero(np.diff(own[used] - numbers[used])) + 1
+    for run in np.split(used, edges):
+        there = wanted[run]
+        taken = np.isin(there, np.delete(numbers[used], np.searchsorted(used, run))).any()
+        if (there == numbers[run]).all() or taken or there.min() < 1 or there.max() > len(reference):
+            continue
+        fits, now = (reference[there - 1] == query[run]).sum(), (reference[numbers[run] - 1] == query[run]).sum()
+        if len(run) <= _SHORT_RUN and now - fits <= _MAX_FEWER:
+            numbers[run] = there
+
+
+def map_to_uniprot(
+    sequence: str, kinase: Kinase, *, segments: ArrayLike | None = None, own_numbers: ArrayLike | None = None
+) -> IntArray:
     """Give each residue of a chain its number in the kinase's UniProt sequence.
 
     Local alignment in which identity counts and a gap costs the same whatever its length, so that missing loops,
@@ -116,6 +145,8 @@ def map_to_uniprot(sequence: str, kinase: Kinase, *, segments: ArrayLike | None 
     segments : (n_residues,) int, optional
         Segment of each residue, rising at every chain break. A gap at a break costs less, which settles at which
         residue a missing loop starts where the letters leave it open.
+    own_numbers : (n_residues,) int, optional
+        The chain's own numbers. They settle where a few residues beside a missing loop belong.
 
     Returns
     -------
@@ -141,31 +172,40 @@ def map_to_uniprot(sequence: str, kinase: Kinase, *, segments: ArrayLike | None 
         for i, j in pairs:
             numbers[i] = j + 1
         _drop_chance_ends(numbers, np.append(reference, "")[numbers - 1] == query)
+        if own_numbers is not None:
+            _follow_own_numbers(numbers, np.asarray(own_numbers, dtype=np.int64), query, reference)
     if top < _MIN_SCORE:
         raise StructureError(f"the chain of {len(query)} residues does not align with {kinase.gene} ({kinase.uniprot})")
     return numbers
 
 
+def _words(sequence: str) -> set[str]:
+    return {sequence[i : i + _KMER] for i in range(len(sequence) - _KMER + 1)}
+
+
 def _candidates(query: str) -> list[Kinase]:
-    """Kinases in order of how many 4-letter words they share with the query."""
-    words = {query[i : i + _KMER] for i in range(len(query) - _KMER + 1)}
-    scored = [
-        (sum(word in kinase.sequence for word in words), kinase.gene, kinase)
-        for kinase in (load_kinase(gene) for gene in known_kinases())
-    ]
+    """Kinases in order of how many 4-letter words they share with the query, where the domains share enough."""
+    words = _words(query)
+    scored = []
+    for kinase in (load_kinase(gene) for gene in known_kinases()):
+        domain = _words(kinase.sequence[kinase.domain[0] - 1 : kinase.domain[1]])
+        by_chance = len(domain) * len(words) / len(_TWENTY) ** _KMER
+        if len(domain & words) >= _MIN_WORDS + by_chance:
+            scored.append((len(words & _words(kinase.sequence)), kinase.gene, kinase))
     scored.sort(key=lambda item: (-item[0], item[1]))
-    most = scored[0][0]
-    return [kinase for count, _, kinase in scored[:4] if count > most / 2]
+    return [kinase for count, _, kinase in scored[:4] if count > scored[0][0] / 2]
 
 
-def identify_kinase(sequence: str, *, segments: ArrayLike | None = None) -> tuple[Kinase, IntArray]:
+def identify_kinase(
+    sequence: str, *, segments: ArrayLike | None = None, own_numbers: ArrayLike | None = None
+) -> tuple[Kinase, IntArray]:
     """Say which kinase a chain is, from its sequence alone.
 
     Parameters
     ----------
     sequence : str
         One-letter codes of the residues present, in order; X for anything unusual.
-    segments : (n_residues,) int, optional
+    segments, own_numbers : (n_residues,) int, optional
         As in :func:`map_to_uniprot`.
 
     Returns
@@ -183,7 +223,7 @@ def identify_kinase(sequence: str, *, segments: ArrayLike | None = None) -> tupl
     best: tuple[int, float, Kinase, IntArray] | None = None
     for kinase in _candidates(query):
         try:
-            numbers = map_to_uniprot(query, kinase, segments=segments)
+            numbers = map_to_uniprot(query, kinase, segments=segments, own_numbers=own_numbers)
         except StructureError:
             continue
         in_domain = (numbers >= kinase.domain[0]) & (numbers <= kinase.domain[1])
