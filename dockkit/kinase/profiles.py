@@ -29,6 +29,9 @@ _MAX_LENGTH = 100_000
 _MAX_E_VALUE = 1.0e-3
 _LOOSE_E_VALUE = 1.0e-2
 _MAX_INSERT = 600
+_USUAL_INSERT = 150
+_MIN_COLUMNS = 50
+_SURE_E_VALUE = 1.0e-6
 _OVERLAP = 15
 _LOG_ZERO = -30.0
 # Pocket positions after which residues may be inserted: the pocket is made of these blocks, and of the 121 kinases of
@@ -226,6 +229,7 @@ def _joined(hits: list[Hit]) -> Iterator[Hit]:
             waiting is not None
             and hit.from_column > waiting.to_column - _OVERLAP
             and 0 <= hit.first - waiting.last + _OVERLAP <= _MAX_INSERT
+            and (hit.first - waiting.last <= _USUAL_INSERT or max(hit.e_value, waiting.e_value) <= _SURE_E_VALUE)
         )
         if waiting is not None and follows:
             score, chance = waiting.score_bits + hit.score_bits, waiting.e_value * hit.e_value
@@ -250,7 +254,7 @@ def find_hits(profile: Profile, sequence: str) -> list[Hit]:
     Returns
     -------
     list of Hit
-        In order; E-values are for a search of one sequence and at most 0.001.
+        In order; E-values are for a search of one sequence and at most 0.001; at least 50 columns each.
 
     Raises
     ------
@@ -277,4 +281,8 @@ def find_hits(profile: Profile, sequence: str) -> list[Hit]:
         for domain in hit.domains
         if domain.i_evalue <= _LOOSE_E_VALUE
     ]
-    return [hit for hit in _joined(found) if hit.e_value <= _MAX_E_VALUE]
+    return [
+        hit
+        for hit in _joined(found)
+        if hit.e_value <= _MAX_E_VALUE and hit.to_column - hit.from_column + 1 >= _MIN_COLUMNS
+    ]
