@@ -315,6 +315,20 @@ def test_mmcif_columns_that_may_be_absent(tmp_path: Path, column: str, statement
     )
 
 
+def test_groups_and_waters_without_any_number_stay_apart(tmp_path: Path) -> None:
+    groups = [hetatm(900 + i, " O", "HOH", 900 + i, (20.0 + 3 * i, 0, 0), "O") for i in range(3)]
+    groups += [hetatm(910 + i, "MG", "MG", 910 + i, (20.0 + 3 * i, 9, 0), "MG") for i in range(2)]
+    groups += [hetatm(920 + i, f"C{i}", "LIG", 920, (20.0 + 2 * i, 19, 0), "C") for i in range(2)]
+    structure = gemmi.read_pdb_string("\n".join([*peptide_lines("ACDEF"), "TER", *groups, "END"]))
+    structure.setup_entities()
+    structure.entities[0].full_sequence = ["ALA", "CYS", "ASP", "GLU", "PHE"]
+    structure.assign_label_seq_id()
+    text = re.sub("_atom_site.auth_seq_id", "_atom_site.other", structure.make_mmcif_document().as_string())
+    raw = read_structure(write(tmp_path, text, "x.cif"))
+    assert raw.n_waters == 3
+    assert sorted((g.name, len(g.elements)) for g in raw.hetero) == [("LIG", 2), ("MG", 1), ("MG", 1)]
+
+
 def test_mmcif_without_any_residue_number_is_refused(tmp_path: Path) -> None:
     text = re.sub(r"(_atom_site.)auth_seq_id", r"\1pdbx_other", as_cif()).replace("label_seq_id", "pdbx_third")
     with pytest.raises(StructureError, match="no residue numbers"):

@@ -152,6 +152,24 @@ def _read_pdb(text: str, path: Path) -> ParsedFile:
     return ParsedFile(structure, False, predicted, lacking, tuple(changes))
 
 
+def _number_groups(block: gemmi.cif.Block, loop: gemmi.cif.Loop) -> None:
+    """Add author numbers: label_seq_id, and running ones for the groups and waters that have none."""
+    columns = [list(block.find_values(f"_atom_site.{c}")) for c in ("label_seq_id", "label_asym_id", "label_atom_id")]
+    loop.add_columns(["_atom_site.auth_seq_id"], ".")
+    added = block.find_values("_atom_site.auth_seq_id")
+    running = max((int(value) for value in columns[0] if value.isdigit()), default=0)
+    seen: set[str] = set()
+    before = ""
+    for row, (number, chain, atom) in enumerate(zip(*columns, strict=True)):
+        if number not in (".", "?"):
+            added[row] = number
+            continue
+        if chain != before or atom in seen:
+            running, before, seen = running + 1, chain, set()
+        seen.add(atom)
+        added[row] = str(running)
+
+
 def _complete_columns(block: gemmi.cif.Block, path: Path) -> list[Change]:
     """Add the columns that a reader needs and a writer may leave out; say which numbers and chain names are left."""
 
@@ -175,6 +193,7 @@ def _complete_columns(block: gemmi.cif.Block, path: Path) -> list[Change]:
     if not values("auth_seq_id"):
         if all(value in (".", "?") for value in values("label_seq_id")):
             raise StructureError(f"{path}: the mmCIF table of atoms has no residue numbers, neither author's nor label")
+        _number_groups(block, loop)
         what = "residue numbers are label_seq_id, counted along the crystallised sequence"
         changes.append(Change("chain", what, "the file has no author numbers"))
     if not values("auth_asym_id"):
