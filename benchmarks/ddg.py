@@ -41,11 +41,20 @@ def prepared(complexes: Path, name: str) -> dict:
     if name not in _PREPARED:
         stem = complexes / f"{name}_nowat"
         receptor = steps.run_receptor(
-            {"entry": f"{stem}_protein.pdb", "chain": "", "preparation": {"waters": "none"}, "numbering": "uniprot", "kinase": "", "seed": 0},
+            {
+                "entry": f"{stem}_protein.pdb",
+                "chain": "",
+                "preparation": {"waters": "none"},
+                "numbering": "uniprot",
+                "kinase": "",
+                "seed": 0,
+            },
             {},
             Path(),
         )
-        ligand = steps.run_ligand({"ligand": f"{stem}_ligand.sdf", "seed": 0}, {}, Path())
+        ligand = steps.run_ligand(
+            {"ligand": f"{stem}_ligand.sdf", "label": "", "keep_state": False, "seed": 0}, {}, Path()
+        )
         parameters = steps.run_parameters({}, {"ligand": ligand}, Path())
         pose = steps.pose_from_input(receptor, ligand)
         _PREPARED[name] = {"receptor": receptor, "ligand": ligand, "parameters": parameters, "pose": pose}

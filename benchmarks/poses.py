@@ -42,9 +42,18 @@ def crystal_pose(structures: Path, name: str, kinase: str) -> tuple:
     """Return receptor, ligand and bound pose of a crystal."""
     entry = str(structures / CRYSTALS[name])
     receptor = steps.run_receptor(
-        {"entry": entry, "chain": "", "preparation": {"waters": "none"}, "numbering": "uniprot", "kinase": kinase, "seed": 0}, {}, Path()
+        {
+            "entry": entry,
+            "chain": "",
+            "preparation": {"waters": "none"},
+            "numbering": "uniprot",
+            "kinase": kinase,
+            "seed": 0,
+        },
+        {},
+        Path(),
     )
-    ligand = steps.run_ligand({"ligand": name, "seed": 0}, {}, Path())
+    ligand = steps.run_ligand({"ligand": name, "label": "", "keep_state": False, "seed": 0}, {}, Path())
     pose = steps.run_pose(
         {"docking": {}, "seed": 0, "cpu": 1, "kinase": kinase, "entry": entry},
         {"receptor": receptor, "ligand": ligand},

@@ -72,8 +72,10 @@ def _with_paths_from(study: Study, folder: Path) -> Study:
     """Make relative paths of files that exist beside the study file absolute."""
 
     def resolve(text: str) -> str:
-        beside = folder / text
-        return str(beside) if text and not Path(text).is_absolute() and beside.is_file() else text
+        path, _, row = text.rpartition("#") if "#" in text else (text, "", "")
+        beside = folder / path
+        there = bool(path) and not Path(path).is_absolute() and beside.is_file()
+        return f"{beside}{'#' if row else ''}{row}" if there else text
 
     structures = study.structures.model_copy(
         update={name: resolve(getattr(study.structures, name)) for name in ("dfg_in", "dfg_out")}

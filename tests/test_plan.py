@@ -85,10 +85,27 @@ def test_warnings_name_what_is_uncertain():
     model = entry("m", modelled=True, expected_error="0.4 A off.")
     assert model_warning(model, ["a", "b"]) == ["a, b: m is a modelled structure, not a crystal. 0.4 A off."]
     assert model_warning(flipped, ["a"]) == []
-    covalent = LigandEntry("osimertinib", "C", binding_type="I", covalent_residue="EGFR C797")
-    assert "C797 covalently" in ligand_warnings(covalent, "osimertinib")[0]
     assert "outside the ATP site" in ligand_warnings(LigandEntry("asciminib", "C", binding_type="IV"), "asciminib")[0]
     assert "not known" in ligand_warnings(None, "mine")[0]
+
+
+def test_a_covalent_inhibitor_is_told_what_the_mutation_does_to_its_bond():
+    egfr = plan(study(kinase="EGFR", mutations=["C797S", "T790M"], inhibitors=["osimertinib", "gefitinib"]), STEPS)
+    told = [text for text in egfr.warnings if text.startswith("osimertinib bonds to EGFR C797")]
+    assert len(told) == 2
+    assert "C797S removes that residue, so the covalent step is lost" in told[0]
+    assert "only the reversible complex" in told[1]
+    assert not any(text.startswith("gefitinib bonds") for text in egfr.warnings)
+
+
+def test_a_table_gives_a_row_for_each_molecule_and_a_failure_for_a_bad_one(tmp_path):
+    table = tmp_path / "mine.csv"
+    table.write_text("name,smiles\nfirst,Cc1ccccc1\nbroken,C1CC\nsecond,Oc1ccccc1\n")
+    planned = plan(study(inhibitors=[str(table)]), STEPS)
+    labels = [cell.ligand.label for cell in planned.cells if not cell.is_atp]
+    assert labels == ["first", "broken", "second"]
+    texts = {task.params["ligand"] for task in planned.tasks if task.step == "ligand"}
+    assert {f"{table}#{row}" for row in (2, 3, 4)} <= texts
 
 
 # ------------------------------------------------------------------------------------------------ mutations

@@ -55,6 +55,13 @@ class StructureSettings(PreparationSettings):
         return self.model_dump(mode="json", include=set(PreparationSettings.model_fields))
 
 
+class LigandSettings(_Settings):
+    """How molecules are read."""
+
+    keep_state: bool = Field(False, description="take protonation and tautomer as they are written")
+    enumerate_stereo: bool = Field(False, description="each isomer of an undefined stereocentre gets a row of its own")
+
+
 class DockingSettings(_Settings):
     """AutoDock Vina."""
 
@@ -120,6 +127,7 @@ class Study(_Settings):
     temperature_kelvin: float = Field(DEFAULT_TEMPERATURE, gt=0)
     atp: AtpSettings = AtpSettings()
     structures: StructureSettings = StructureSettings()
+    ligands: LigandSettings = LigandSettings()
     docking: DockingSettings = DockingSettings()
     relax: RelaxSettings = RelaxSettings()
     energy: EnergySettings = EnergySettings()

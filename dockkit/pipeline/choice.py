@@ -97,7 +97,7 @@ def model_warning(entry: StructureEntry, ligands: Sequence[str]) -> list[str]:
 
 
 def ligand_warnings(entry: LigandEntry | None, ligand: str) -> list[str]:
-    """Return what the user should know about a ligand: type not known, allosteric, covalent."""
+    """Return what the user should know about a ligand: type not known, allosteric."""
     if entry is None or entry.binding_type == "unknown":
         return [f"{ligand}: its binding type is not known; it is modelled in the DFG-in structure"]
     found = []
@@ -105,10 +105,5 @@ def ligand_warnings(entry: LigandEntry | None, ligand: str) -> list[str]:
         found.append(
             f"{ligand}: type {entry.binding_type} inhibitors bind outside the ATP site, where dockkit docks; "
             "take its numbers as a control at most"
-        )
-    if entry.covalent_residue:
-        found.append(
-            f"{ligand}: binds {entry.covalent_residue} covalently; only the reversible recognition is modelled, and a "
-            "mutation of that residue costs more than the numbers say"
         )
     return found

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from dockkit import ligand as ligands
@@ -15,6 +14,7 @@ from dockkit.core.model import Kinase, LigandEntry, StructureEntry, Variant
 from dockkit.core.records import canonical_json, fingerprint
 from dockkit.core.settings import Study
 from dockkit.core.task import Step, Task, make_task
+from dockkit.forcefield.parameters import METHOD
 from dockkit.pipeline.choice import ligand_warnings, model_warning
 from dockkit.pipeline.templates import Template, Templates, resolve_kinase, sha256_of
 from dockkit.pipeline.variants import check_against_sequence, check_present, parse_mutations, with_wild_type
@@ -43,6 +43,11 @@ class PlannedLigand:
     label: str
     entry: LigandEntry | None
     content: str
+
+    @property
+    def known_name(self) -> str:
+        """The library's name where it is known there."""
+        return self.entry.name if self.entry else self.label
 
     @property
     def binding_type(self) -> str:
@@ -109,16 +114,15 @@ def derive_seed(seed: int, *names: str) -> int:
 # --------------------------------------------------------------------------------------------------- ligands
 
 
-def _plan_ligand(text: str, seed: int) -> PlannedLigand:
-    """Look a ligand up; what is not in the library is read at once, so that a bad one is told early."""
-    by_name = {entry.name.lower(): entry for entry in ligands.catalogue()}
-    known = by_name.get(text.lower())
-    if known is not None:
-        return PlannedLigand(known.name, known.name, known, fingerprint(known))
-    record = ligands.load_ligand(text, seed=seed)
-    known_content = fingerprint(record.entry) if record.entry else ""
-    content = sha256_of(Path(text)) if Path(text).is_file() else known_content
-    return PlannedLigand(text, record.name, record.entry, content)
+def _plan_ligands(text: str, study: Study) -> tuple[list[PlannedLigand], list[str]]:
+    """Return the molecules of one entry, and what to say of them; a bad row of a table becomes a task that fails."""
+    settings = study.ligands
+    rows = ligands.expand_ligands(text, keep_state=settings.keep_state, enumerate_stereo=settings.enumerate_stereo)
+    planned = [
+        PlannedLigand(row.text, row.label, row.entry, row.content or (fingerprint(row.entry) if row.entry else ""))
+        for row in rows
+    ]
+    return planned, [f"{row.label}: {note}" for row in rows for note in row.notes]
 
 
 def _parameter_content() -> str:
@@ -179,10 +183,23 @@ class _Builder:
         )
         contents = {"ligand": ligand.content} if ligand.content else None
         keys["ligand"] = self._add(
-            "ligand", {"ligand": ligand.text, "seed": study.seed}, {}, f"molecule {ligand.label}", contents
+            "ligand",
+            {
+                "ligand": ligand.text,
+                "label": ligand.label,
+                "keep_state": study.ligands.keep_state,
+                "seed": study.seed,
+            },
+            {},
+            f"molecule {ligand.label}",
+            contents,
         )
         keys["parameters"] = self._add(
-            "parameters", {}, {"ligand": keys["ligand"]}, f"parameters of {ligand.label}", {"library": self._parameters}
+            "parameters",
+            {"method": METHOD},
+            {"ligand": keys["ligand"]},
+            f"parameters of {ligand.label}",
+            {"library": self._parameters},
         )
         keys["pose"] = self._add(
             "pose",
@@ -291,11 +308,15 @@ def plan(study: Study, steps: Mapping[str, Step]) -> Plan:
     if study.numbering == "uniprot":
         for variant in parsed:
             check_against_sequence(variant, kinase)
-    planned = [_plan_ligand(text, study.seed) for text in study.inhibitors]
+    read = [_plan_ligands(text, study) for text in study.inhibitors]
+    planned = [ligand for found, _ in read for ligand in found]
     _refuse_twins(planned)
-    atp = [_plan_ligand(ATP, study.seed)] if study.atp.include else []
+    atp = _plan_ligands(ATP, study)[0] if study.atp.include else []
     templates, builder = Templates(study, kinase), _Builder(study, kinase, steps)
-    chosen = {ligand.text: templates.choose(ligand.label, ligand.binding_type) for ligand in (*planned, *atp)}
+    chosen = {
+        ligand.text: templates.choose(ligand.entry.name if ligand.entry else ligand.label, ligand.binding_type)
+        for ligand in (*planned, *atp)
+    }
     letters = dict(enumerate(kinase.sequence, start=1))
     for template in chosen.values():
         letters = template.letters or letters
@@ -306,8 +327,23 @@ def plan(study: Study, steps: Mapping[str, Step]) -> Plan:
             template = chosen[ligand.text]
             _check_site(variant, template, kinase, study.numbering)
             cells.append(Cell(variant, ligand, template, ligand in atp, builder.cell(variant, ligand, template)))
-    warnings = tuple(dict.fromkeys([*templates.warnings, *_warnings((*planned, *atp), chosen)]))
-    return Plan(study, kinase, tuple(builder.tasks.values()), tuple(cells), warnings)
+    warnings = [note for _, notes in read for note in notes]
+    warnings += [*templates.warnings, *_warnings((*planned, *atp), chosen)]
+    warnings += [text for cell in cells if (text := _covalent_warning(cell, kinase, study.numbering))]
+    return Plan(study, kinase, tuple(builder.tasks.values()), tuple(cells), tuple(dict.fromkeys(warnings)))
+
+
+def _covalent_warning(cell: Cell, kinase: Kinase, numbering: str) -> str:
+    """Return what to say of a covalent inhibitor with this mutation; empty for any other."""
+    variant = cell.variant
+    if numbering == "author":
+        variant = Variant(
+            tuple(
+                replace(site, number=cell.template.uniprot.get(site.number) or site.number)
+                for site in variant.substitutions
+            )
+        )
+    return ligands.covalent_warning(cell.ligand.entry, kinase.gene, variant, cell.ligand.label)
 
 
 def _refuse_twins(planned: Iterable[PlannedLigand]) -> None:

@@ -106,7 +106,7 @@ def run_receptor(params: Params, inputs: Inputs, work_dir: Path) -> Receptor:
 
 def run_ligand(params: Params, inputs: Inputs, work_dir: Path) -> Ligand:
     """Read a ligand and give it three dimensions."""
-    return load_ligand(params["ligand"], seed=params["seed"])
+    return load_ligand(params["ligand"], seed=params["seed"], keep_state=params["keep_state"], label=params["label"])
 
 
 def run_parameters(params: Params, inputs: Inputs, work_dir: Path) -> LigandParameters:
@@ -125,7 +125,13 @@ def run_pose(params: Params, inputs: Inputs, work_dir: Path) -> Pose:
     stray = ligand.pose_given and not _touches(receptor, ligand)
     if ligand.pose_given and settings.use_bound_pose and not stray:
         return pose_from_input(receptor, ligand)
-    if entry and settings.use_bound_pose and entry.bound_ligand and entry.bound_ligand == ligand.name:
+    if (
+        entry
+        and settings.use_bound_pose
+        and entry.bound_ligand
+        and ligand.entry
+        and entry.bound_ligand == ligand.entry.name
+    ):
         return pose_from_bound_file(receptor, ligand, library_dir("structures") / entry.bound_ligand_file)
     if entry is None and settings.use_bound_pose and (bound := _pose_in_file(receptor, ligand, Path(params["entry"]))):
         return bound
@@ -350,7 +356,7 @@ def run_comparison(params: Params, inputs: Inputs, work_dir: Path) -> DynamicsCo
 
 STEPS: dict[str, Step] = {
     "receptor": Step("2", run_receptor),
-    "ligand": Step("1", run_ligand),
+    "ligand": Step("2", run_ligand),
     "parameters": Step("1", run_parameters),
     "pose": Step("1", run_pose),
     "start": Step("3", run_start),
