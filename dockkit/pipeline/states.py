@@ -44,7 +44,18 @@ SURE_OUT: Final = 12.0
 
 TEMPLATES_TRIED: Final = 3
 
-EXPECTED_ERROR: Final[dict[str, str]] = {"dfg-in": "expected error: X"}
+EXPECTED_ERROR: Final[dict[str, str]] = {
+    "dfg-in": "activation loop 2.0 A (0.7 to 8.0; 7.5 unmodelled), DFG 2.0 A (5.5), pocket C-alpha 1.4 A (2.3); "
+    "8 models of ABL1, EGFR, KDR and MET",
+    "dfg-out": "activation loop 3.2 A (1.1 to 17.7; 9.9 unmodelled), DFG 2.1 A (5.1), pocket C-alpha 1.9 A (2.3); "
+    "8 models of ABL1, EGFR, KDR and MET",
+    "alpha-c-in": "activation loop 2.8 A (1.1 to 3.8; 9.6 unmodelled), alpha-C 2.4 A (4.6), pocket C-alpha 2.2 A (2.9); "
+    "5 models of CDK2 and EGFR",
+    "alpha-c-out": "activation loop 3.4 A (2.2 to 4.3; 3.7 unmodelled), alpha-C 3.1 A (2.1 to 8.6; 4.6), pocket C-alpha "
+    "2.6 A (2.8), hardly better than unmodelled; 4 models of CDK2 and EGFR",
+}
+"""Medians of ``benchmarks/model_state.py``: RMSD from crystals of the state, main chain where not said otherwise, the
+C-lobes laid on each other, templates of another kinase; in brackets range, and the structure started from."""
 
 
 def _has(state: KinaseState, dfg: str, alpha_c: str) -> bool:
@@ -244,14 +255,13 @@ def _checked(
             f"{start.name}: the model after {donor.name} came out DFG {conformation.dfg}, alpha-C "
             f"{conformation.alpha_c}, not {state} ({_distances(conformation)}); try another template"
         )
-    wrong = faults(model)
+    wrong = [fault for fault in faults(model) if fault not in faults(start)]
     if wrong:
         raise StructureError(f"{start.name}: the model after {donor.name} is not sound: {'; '.join(wrong)}")
-    error = EXPECTED_ERROR.get(state, "")
     head = Change(
         "model",
         f"{state} modelled after {donor.name} ({donor.kinase}); measured {_distances(conformation)}",
-        f"template {why}. {error}".rstrip(),
+        f"template {why}; expected error with a template of another kinase: {EXPECTED_ERROR[state]}",
     )
     loose = [r for r in np.flatnonzero(start.uniprot_numbers == 0) if start.residue_names[r] not in ("ACE", "NME")]
     left = sorted({str(start.residue_names[r]) for r in loose} & {"HOH", "MG", "MN", "ZN", "CA", "NA", "K", "CL"})

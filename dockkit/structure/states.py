@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from dockkit.core.errors import StructureError
 from dockkit.core.model import Change, FloatArray, IntArray, Kinase, Receptor
-from dockkit.core.residues import one_letter, templates
+from dockkit.core.residues import CAPS, one_letter, templates
 from dockkit.core.rings import count_piercings, residue_rings
 from dockkit.structure.homology import Chain, align, as_target, by_uniprot, lay, lower_lobe, polymer, sheet
 from dockkit.structure.loops import build_loops, chain_bonds
@@ -348,7 +348,8 @@ def faults(receptor: Receptor) -> list[str]:
     for residue in chain:
         if count_piercings(residue_rings(residue.name, residue.xyz), starts, ends):
             found.append(f"a bond passes through the ring of {residue.label}")
-    heavy = receptor.elements != "H"
+    # Caps at two ends of one break may stand close; they stand for nothing.
+    heavy = (receptor.elements != "H") & ~np.isin(receptor.residue_names, sorted(CAPS))[receptor.atom_residue]
     owner = receptor.atom_residue[heavy]
     for i, j in cKDTree(receptor.coordinates[heavy]).query_pairs(TOO_NEAR):
         if abs(int(owner[i]) - int(owner[j])) > 1:
