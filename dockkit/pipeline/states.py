@@ -49,10 +49,10 @@ EXPECTED_ERROR: Final[dict[str, str]] = {
     "8 models of ABL1, EGFR, KDR and MET",
     "dfg-out": "activation loop 3.2 A (1.1 to 17.7; 9.9 unmodelled), DFG 2.1 A (5.1), pocket C-alpha 1.9 A (2.3); "
     "8 models of ABL1, EGFR, KDR and MET",
-    "alpha-c-in": "activation loop 2.8 A (1.1 to 3.8; 9.6 unmodelled), alpha-C 2.4 A (4.6), pocket C-alpha 2.2 A (2.9); "
-    "5 models of CDK2 and EGFR",
-    "alpha-c-out": "activation loop 3.4 A (2.2 to 4.3; 3.7 unmodelled), alpha-C 3.1 A (2.1 to 8.6; 4.6), pocket C-alpha "
-    "2.6 A (2.8), hardly better than unmodelled; 4 models of CDK2 and EGFR",
+    "alpha-c-in": "activation loop 2.8 A (1.1 to 3.8; 9.6 unmodelled), alpha-C 2.4 A (4.6), pocket C-alpha 2.2 A "
+    "(2.9); 5 models of CDK2 and EGFR",
+    "alpha-c-out": "activation loop 3.4 A (2.2 to 4.3; 3.7 unmodelled), alpha-C 3.1 A (2.1 to 8.6; 4.6), pocket "
+    "C-alpha 2.6 A (2.8), hardly better than unmodelled; 4 models of CDK2 and EGFR",
 }
 """Medians of ``benchmarks/model_state.py``: RMSD from crystals of the state, main chain where not said otherwise, the
 C-lobes laid on each other, templates of another kinase; in brackets range, and the structure started from."""
