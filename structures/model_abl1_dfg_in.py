@@ -41,7 +41,7 @@ from scipy.spatial import cKDTree
 
 from dockkit.core.geometry import superposition
 from dockkit.core.model import FloatArray, Kinase, Receptor, StructureEntry
-from dockkit.forcefield.system import PROTEIN_FORCE_FIELD, receptor_topology
+from dockkit.forcefield.protein import PROTEIN_FORCE_FIELD, receptor_topology
 from dockkit.kinase import load_kinase, map_to_uniprot
 from dockkit.structure import RawStructure, prepare_receptor, read_structure
 

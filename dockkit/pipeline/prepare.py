@@ -195,7 +195,7 @@ def identify(raw: RawStructure) -> _Identity:
         It has no kinase domain with a pocket; the message says what it is.
     """
     try:
-        kinase, numbers = identify_kinase(raw.sequence, segments=raw.segments)
+        kinase, numbers = identify_kinase(raw.sequence, segments=raw.segments, own_numbers=raw.author_numbers)
     except StructureError:
         annotation = annotate_sequence(raw.sequence, segments=raw.segments, numbers=raw.author_numbers)
         try:
@@ -204,16 +204,20 @@ def identify(raw: RawStructure) -> _Identity:
             raise StructureError(f"{raw.source}: chain {raw.chain or '(blank)'}: {error}") from error
         note = Change("chain", "a kinase that the table does not have: residues by their own numbers", kinase.name)
         return _Identity(kinase, raw.author_numbers, np.zeros(raw.n_residues, dtype=np.int64), (note,))
-    changes = construct_changes(
+    return _Identity(kinase, numbers, numbers, chain_differences(raw, kinase, numbers))
+
+
+def chain_differences(raw: RawStructure, kinase: Kinase, uniprot_numbers: IntArray) -> tuple[Change, ...]:
+    """Return the residues of a chain that differ from UniProt's or have no counterpart there."""
+    return construct_changes(
         raw.sequence,
-        numbers,
+        uniprot_numbers,
         kinase,
         author_numbers=raw.author_numbers,
         residue_names=[str(name) for name in raw.residue_names],
         chain=raw.chain,
         insertion_codes=[str(code) for code in raw.insertion_codes],
     )
-    return _Identity(kinase, numbers, numbers, changes)
 
 
 def bare_receptor(raw: RawStructure, kinase: Kinase, uniprot_numbers: IntArray) -> Receptor:

@@ -48,6 +48,7 @@ from dockkit.kinase import identify_kinase, load_kinase, measure_conformation
 from dockkit.ligand import load_ligand
 from dockkit.mutation import build_variant, check_variant, parse_variant, site_indices
 from dockkit.mutation.waters import displaced_waters, without_waters
+from dockkit.pipeline.prepare import chain_differences
 from dockkit.sampling import minimise, replica_seeds, run_dynamics
 from dockkit.structure import catalogue, prepare_receptor, read_structure
 
@@ -99,6 +100,7 @@ def run_receptor(params: Params, inputs: Inputs, work_dir: Path) -> Receptor:
         uniprot_numbers=numbers,
         settings=PreparationSettings(**params["preparation"]),
         modelled=bool(entry and entry.modelled),
+        found=chain_differences(raw, found, numbers),
         seed=params["seed"],
     )
     return dataclasses.replace(receptor, conformation=measure_conformation(receptor, found))

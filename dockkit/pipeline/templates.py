@@ -71,7 +71,7 @@ def _is_file(text: str) -> bool:
 def _read_file(study: Study, path: str, kinase: Kinase | None) -> tuple[Kinase, Template]:
     """Read a structure file as far as a plan needs it: which kinase it is, its residues by number, its DFG state."""
     raw = structures.read_structure(path, chain=study.structures.chain)
-    found, numbers = kinases.identify_kinase(raw.sequence, segments=raw.segments)
+    found, numbers = kinases.identify_kinase(raw.sequence, segments=raw.segments, own_numbers=raw.author_numbers)
     if kinase is not None and kinase.uniprot != found.uniprot:
         raise StructureError(
             f"{path}: the chain is {found.gene} ({found.uniprot}), the study is about {kinase.gene}; "

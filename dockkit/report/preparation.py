@@ -137,5 +137,9 @@ def receptor_summary(receptor: Receptor) -> dict[str, Any]:
         "uniprot_range": [int(uniprot.min()), int(uniprot.max())] if len(uniprot) else None,
         "dfg": receptor.conformation.dfg,
         "alpha_c": receptor.conformation.alpha_c,
+        "salt_bridge": receptor.conformation.salt_bridge,
+        "spine": receptor.conformation.spine,
+        "activation_loop": receptor.conformation.activation_loop,
         "measures_angstrom": dict(receptor.conformation.measures),
+        "angles_degrees": dict(receptor.conformation.angles),
     }
