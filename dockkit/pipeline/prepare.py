@@ -101,6 +101,25 @@ class Prepared:
         return self.ligands[0] if self.ligands else None
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user must see: unusual protonation of the residues that catalysis turns on."""
+        kinase = self.kinase
+        roles = {
+            kinase.catalytic_lysine: "catalytic Lys",
+            kinase.alpha_c_glutamate: "alpha-C Glu",
+            kinase.dfg_aspartate: "DFG Asp",
+            kinase.hrd_aspartate: "HRD Asp",
+        }
+        return tuple(
+            f"{roles[change.uniprot_number]} {change.sentence}"
+            for change in self.receptor.changes
+            if change.kind == "protonation"
+            and change.uniprot_number in roles
+            and change.uniprot_number
+            and (change.what.startswith("kept") or "protonated" in change.what)
+        )
+
+    @property
     def offset(self) -> str:
         """How the author's numbers differ from UniProt's."""
         receptor = self.receptor

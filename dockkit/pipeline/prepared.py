@@ -38,6 +38,7 @@ def preparation_text(prepared: Prepared) -> str:
         )
         lines += [f"{'':16}{note}" for note in bound.ligand.notes]
     lines += [f"  not read      {label}: {reason}" for label, reason in prepared.refused]
+    lines += [f"  warning       {text}" for text in prepared.warnings]
     return "\n".join(lines) + "\n\n" + change_table(receptor.changes)
 
 
@@ -72,6 +73,7 @@ def preparation_record(prepared: Prepared, files: dict[str, str]) -> dict[str, A
             for bound in prepared.ligands
         ],
         "refused": [{"group": label, "reason": reason} for label, reason in prepared.refused],
+        "warnings": list(prepared.warnings),
         "changes": change_rows(prepared.receptor.changes),
     }
 
