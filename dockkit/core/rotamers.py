@@ -91,7 +91,7 @@ def backbone_rotamers(name: str, phi: float = math.nan, psi: float = math.nan) -
     moved = np.zeros(cost.shape[2])
     for i, a in _shares(phi, UNKNOWN_PHI, n):
         for j, b in _shares(psi, UNKNOWN_PSI, n):
-            here = a * b * np.exp(-cost[i, j] / 10.0)
+            here = a * b * np.exp(cost[i, j] / -10.0)
             odds += here
             moved += here * shift[i, j]
     chis = tables[f"{name}_chi"].astype(np.float64)
