@@ -38,7 +38,7 @@ class PreparationSettings(_Settings):
     waters: Literal["bridging", "none"] = Field("bridging", description="waters between ligand and protein")
     metals: Literal["keep", "none"] = Field("keep", description="ions held by the protein")
     phosphorylation: Literal["keep", "revert"] = Field("keep", description="phosphorylated Ser, Thr and Tyr")
-    longest_loop: int = Field(8, ge=0, le=20, description="missing stretches up to this many residues are built")
+    longest_loop: int = Field(12, ge=0, le=20, description="missing stretches up to this many residues are built")
 
 
 class StructureSettings(PreparationSettings):

@@ -134,7 +134,12 @@ def _build_loops(
         residues,
         kinase.sequence if kinase else "",
         seqres=raw.seqres,
-        others=company.coordinates[company.elements != "H"] if company else None,
+        others=np.concatenate(
+            [
+                company.coordinates[company.elements != "H"] if company else np.zeros((0, 3)),
+                *(neighbour.coordinates for neighbour in raw.neighbours),
+            ]
+        ),
         max_length=longest,
         seed=seed,
     )

@@ -18,14 +18,14 @@ from dockkit.core.model import Change
 from dockkit.core.residues import parent_name, templates
 from dockkit.structure.chains import MIN_CHAIN_RESIDUES, ResidueAtoms, joined
 
-BOND_LIMITS: Final = (1.0, 2.1)
-"""Bonded heavy atoms of an amino acid lie between these, Angstrom (1.16 to 1.94 in 130 kinase files)."""
+BOND_DEVIATION: Final = 0.4
+"""Bonds of an amino acid differ by less from their ideal lengths, Angstrom (0.24 at most in 130 kinase files)."""
 
-ANGLE_LIMITS: Final = (1.85, 3.15)
-"""Atoms two bonds apart lie between these, Angstrom (2.07 to 3.00 in the same files)."""
+ANGLE_DEVIATION: Final = 0.5
+"""The same for distances between atoms two bonds apart (0.31 at most in the same files)."""
 
-PEPTIDE_LIMITS: Final = {("O", "N"): (1.6, 2.7), ("CA", "N"): (2.0, 3.0), ("C", "CA"): (2.0, 3.0)}
-"""The same for an atom of a residue and one of the next, where a peptide bond joins them (1.78 to 2.83)."""
+PEPTIDE_LIMITS: Final = {("O", "N"): (1.65, 2.65), ("CA", "N"): (2.0, 3.0), ("C", "CA"): (2.0, 3.0)}
+"""Distances between an atom of a residue and one of the next, where a peptide bond joins them (1.78 to 2.83)."""
 
 MEAN_STRETCH: Final = 0.03
 """The mean ratio of bond lengths to ideal ones differs by less from 1 (by 0.013 at most in the same files)."""
@@ -39,31 +39,39 @@ MIN_AGREEMENT: Final = 0.6
 MAX_DAMAGED: Final = 0.2
 """A chain with more than this fraction of damaged residues is refused."""
 
-Edge = tuple[str, str]
+Pair = tuple[str, str, float]
+"""Two atoms of an amino acid and a distance, Angstrom."""
 
 
 @cache
-def _pairs(name: str) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
-    """Return the heavy-atom bonds of an amino acid and its pairs of atoms two bonds apart."""
+def _pairs(name: str) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
+    """Return the heavy-atom bonds of an amino acid and its pairs of atoms two bonds apart, with ideal distances."""
     template = templates()[name]
-    heavy = {str(atom) for atom in template.heavy}
-    bonds = tuple((a, b) for a, b in template.bonds if a in heavy and b in heavy)
+    at = {
+        str(a): xyz
+        for a, xyz, e in zip(template.atoms, template.coordinates, template.elements, strict=True)
+        if e != "H"
+    }
+    bonds = {(a, b) for a, b in template.bonds if a in at and b in at}
     near: dict[str, set[str]] = {}
     for a, b in bonds:
         near.setdefault(a, set()).add(b)
         near.setdefault(b, set()).add(a)
-    joined_pairs = {frozenset(pair) for pair in bonds}
-    angles = {frozenset((a, b)) for centre in near.values() for a in centre for b in centre if a < b} - joined_pairs
-    return bonds, tuple(sorted((min(pair), max(pair)) for pair in angles))
+    angles = {(a, b) for centre in near.values() for a in centre for b in centre if a < b and b not in near[a]}
+
+    def measured(pairs: set[tuple[str, str]]) -> tuple[Pair, ...]:
+        return tuple((a, b, float(np.linalg.norm(at[a] - at[b]))) for a, b in sorted(pairs))
+
+    return measured(bonds), measured(angles)
 
 
-def _wrong(residue: ResidueAtoms, pairs: tuple[Edge, ...], limits: tuple[float, float]) -> list[tuple[str, str, float]]:
+def _wrong(residue: ResidueAtoms, pairs: tuple[Pair, ...], limit: float) -> list[Pair]:
     at = dict(zip(residue.names, residue.xyz, strict=True))
     found = []
-    for a, b in pairs:
+    for a, b, ideal in pairs:
         if a in at and b in at:
             gap = math.dist(at[a], at[b])
-            if not limits[0] <= gap <= limits[1]:
+            if not abs(gap - ideal) <= limit:
                 found.append((a, b, gap))
     return found
 
@@ -71,7 +79,7 @@ def _wrong(residue: ResidueAtoms, pairs: tuple[Edge, ...], limits: tuple[float, 
 def _depths(name: str, cut: set[frozenset[str]]) -> dict[str, int]:
     """Return how many bonds each atom of an amino acid lies from CA where some bonds do not hold."""
     near: dict[str, list[str]] = {}
-    for a, b in _pairs(name)[0]:
+    for a, b, _ in _pairs(name)[0]:
         if frozenset((a, b)) not in cut:
             near.setdefault(a, []).append(b)
             near.setdefault(b, []).append(a)
@@ -81,7 +89,7 @@ def _depths(name: str, cut: set[frozenset[str]]) -> dict[str, int]:
     return depths
 
 
-def _misplaced(name: str, bonds: list[tuple[str, str, float]], angles: list[tuple[str, str, float]]) -> set[str]:
+def _misplaced(name: str, bonds: list[Pair], angles: list[Pair]) -> set[str]:
     """Return the atoms that cannot be trusted: those beyond an impossible bond, or at the far end of an angle."""
     heavy = {str(atom) for atom in templates()[name].heavy}
     cut = {frozenset((a, b)) for a, b, _ in bonds}
@@ -91,7 +99,9 @@ def _misplaced(name: str, bonds: list[tuple[str, str, float]], angles: list[tupl
         if a not in lost and b not in lost:
             lost.add(max((a, b), key=lambda atom: (depths[atom], atom not in ("N", "C"), atom)))
     full = _depths(name, set())
-    children = {a: {b for x, y in _pairs(name)[0] for b in (x, y) if a in (x, y) and full[b] > full[a]} for a in heavy}
+    children = {
+        a: {b for x, y, _ in _pairs(name)[0] for b in (x, y) if a in (x, y) and full[b] > full[a]} for a in heavy
+    }
     pending = [atom for atom in lost if atom not in ("N", "CA", "C", "O")]
     while pending:
         for child in children[pending.pop()] - lost:
@@ -129,7 +139,7 @@ def check_geometry(residues: list[ResidueAtoms], chain: str, path: Path) -> list
         if not name:
             continue
         bonds, angles = _pairs(name)
-        long, bent = _wrong(residue, bonds, BOND_LIMITS), _wrong(residue, angles, ANGLE_LIMITS)
+        long, bent = _wrong(residue, bonds, BOND_DEVIATION), _wrong(residue, angles, ANGLE_DEVIATION)
         if long or bent:
             a, b, gap = (long or bent)[0]
             apart = f"{gap:.1f} A" if gap < 1000 else "more than 1000 A"
@@ -175,19 +185,12 @@ def _peptides(residues: list[ResidueAtoms], chain: str) -> list[Change]:
     return changes
 
 
-@cache
-def _ideal(name: str) -> tuple[tuple[str, str, float], ...]:
-    template = templates()[name]
-    at = {str(atom): xyz for atom, xyz in zip(template.atoms, template.coordinates, strict=True)}
-    return tuple((a, b, float(np.linalg.norm(at[a] - at[b]))) for a, b in _pairs(name)[0])
-
-
 def _check_scale(residues: list[ResidueAtoms], where: str) -> None:
     """Refuse coordinates that are stretched along an axis or in another unit."""
     ratios = []
     for residue in residues:
         at = dict(zip(residue.names, residue.xyz, strict=True))
-        for a, b, length in _ideal(parent_name(residue.name)) if parent_name(residue.name) else ():
+        for a, b, length in _pairs(parent_name(residue.name))[0] if parent_name(residue.name) else ():
             if a in at and b in at:
                 ratios.append(math.dist(at[a], at[b]) / length)
     if len(ratios) > 100 and abs(float(np.mean(ratios)) - 1) > MEAN_STRETCH:
