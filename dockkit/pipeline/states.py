@@ -132,7 +132,7 @@ def _template(name: str, chain: str) -> tuple[Receptor, Kinase]:
     entry = next((entry for entry in catalogue() if entry.name == name.lower()), None)
     path = library_dir("structures") / entry.file if entry else Path(name)
     raw = read_structure(path, chain)
-    kinase, numbers = identify_kinase(raw.sequence, segments=raw.segments)
+    kinase, numbers = identify_kinase(raw.sequence, segments=raw.segments, own_numbers=raw.author_numbers)
     receptor = crystal_receptor(
         raw, name=entry.name if entry else path.name.split(".")[0], kinase=kinase, numbers=numbers
     )

@@ -84,7 +84,7 @@ def run_receptor(params: Params, inputs: Inputs, work_dir: Path) -> Receptor:
     path = library_dir("structures") / entry.file if entry else Path(params["entry"])
     raw = read_structure(path, params["chain"])
     try:
-        found, numbers = identify_kinase(raw.sequence, segments=raw.segments)
+        found, numbers = identify_kinase(raw.sequence, segments=raw.segments, own_numbers=raw.author_numbers)
     except StructureError as error:
         raise StructureError(f"{path}: chain {raw.chain or '(blank)'}: {error}") from error
     wanted = _kinase_of(params["kinase"])
