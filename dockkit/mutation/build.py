@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dockkit.core.errors import MutationError
 from dockkit.core.model import FloatArray, Numbering, Receptor, SideChainModel, StrArray, Variant
-from dockkit.core.residues import one_letter, three_letter
-from dockkit.mutation.assemble import replace_side_chains
-from dockkit.mutation.candidates import Candidates, same_rotamer
+from dockkit.core.residues import one_letter, residue_templates, three_letter
+from dockkit.mutation.assemble import replace_side_chains, settle_neighbours
+from dockkit.mutation.candidates import Candidates, measured_chis, residue_atoms, same_rotamer
+from dockkit.mutation.changes import Built, change_list
 from dockkit.mutation.check import site_indices
+from dockkit.mutation.quality import charge_change, find_clashes, find_threaded
+from dockkit.mutation.relief import relieve
 from dockkit.mutation.search import clashing_neighbours, neighbour_candidates, pack, site_candidates, starts
 from dockkit.mutation.surroundings import Surroundings
-from dockkit.mutation.waters import displaced_waters
+
+FINISHED: Final = 4
+"""At least so many models are finished before the best are kept: room for some costs more than for others."""
+
+STRAIN_WEIGHT: Final = 0.5
+"""Weight of the strain that is left after room was made, in the score of a model."""
 
 
-def _label(receptor: Receptor, candidates: Candidates, row: int, numbering: Numbering, repacked: bool) -> str:
-    numbers = receptor.uniprot_numbers if numbering == "uniprot" else receptor.author_numbers
-    number = int(numbers[candidates.residue]) or int(receptor.author_numbers[candidates.residue])
-    chis = " ".join(f"{value:.0f}" for value in (candidates.chis[row] + 180) % 360 - 180)
-    text = f"{candidates.template.letter}{number}" + (f" chi {chis}" if chis else "")
-    return text + (" (repacked)" if repacked else " (as in the input)" if candidates.own[row] else "")
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is asked for: the receptor, the variant, its residues, and the ligand's heavy atoms and hydrogens."""
+
+    receptor: Receptor
+    variant: Variant
+    numbering: Numbering
+    indices: tuple[int, ...]
+    ligand_xyz: FloatArray
+    ligand_elements: StrArray
 
 
 def build_variant(
@@ -32,10 +46,12 @@ def build_variant(
 ) -> tuple[SideChainModel, ...]:  # fmt: skip
     """Build the side chains of a variant.
 
-    Rotamers of the penultimate library (Lovell et al., Proteins 2000, 40, 389) are sampled about their means on chi1
-    and chi2, refined by small turns, and scored by contacts with all heavy atoms (ligand included) and -RT ln of
-    their probability. Neighbours that repel the likeliest conformers are repacked with them. The main chain does not
-    move. A residue that stays what it is goes the same way, its own conformer among the candidates.
+    Rotamers of the backbone-dependent library (Shapovalov & Dunbrack, Structure 2011, 19, 844) are sampled about their
+    means, refined by small turns, and scored by contacts with all heavy atoms (ligand included) and -RT ln of their
+    probability at the residue's phi and psi. Neighbours that repel the likeliest conformers are repacked with them,
+    their own conformer favoured. Where a built atom still clashes, it and its neighbours, main chain included, are
+    moved apart by tenths of an Angstrom; nothing else moves. A residue that stays what it is goes the same way, its
+    own conformer among the candidates. Same input, same result.
 
     Parameters
     ----------
@@ -52,7 +68,7 @@ def build_variant(
     Returns
     -------
     tuple of SideChainModel
-        Best first; at least one.
+        Best first; at least one. What was done stands in the receptor's changes and notes.
 
     Raises
     ------
@@ -77,7 +93,10 @@ def build_variant(
     moving = [item for item in options if item is not None]
     positions = [*sites, *moving]
     packed = pack(positions, len(sites), starts(sites, len(moving)))
-    return _models(receptor, positions, len(sites), packed, numbering, n_models, variant)
+    request = _Request(receptor, variant, numbering, indices, xyz, elements)
+    wanted = max(n_models, FINISHED)
+    models = [_model(request, positions, *item) for item in _distinct(positions, packed, request, wanted)]
+    return tuple(sorted(models, key=lambda model: round(model.score, 6))[:n_models])
 
 
 def _ligand(xyz: ArrayLike | None, elements: ArrayLike | None, variant: Variant) -> tuple[FloatArray, StrArray]:
@@ -98,57 +117,77 @@ def _target(receptor: Receptor, index: int, letter: str) -> str:
     return name
 
 
-def _models(
-    receptor: Receptor, positions: list[Candidates], n_sites: int, packed: list[tuple[float, tuple[int, ...]]],
-    numbering: Numbering, n_models: int, variant: Variant,
-) -> tuple[SideChainModel, ...]:  # fmt: skip
+def _distinct(
+    positions: list[Candidates], packed: list[tuple[float, tuple[int, ...]]], request: _Request, n_models: int
+) -> list[tuple[float, tuple[int, ...]]]:
+    """Return the best choices that differ in a rotamer of a substituted site."""
+    sites = positions[: len(request.indices)]
     chosen: list[tuple[float, tuple[int, ...]]] = []
     for energy, choice in packed:
         repeats = any(
-            all(
-                same_rotamer(p.template.name, p.chis[choice[k]], p.chis[other[k]])
-                for k, p in enumerate(positions[:n_sites])
-            )
+            all(same_rotamer(p.template.name, p.chis[choice[k]], p.chis[other[k]]) for k, p in enumerate(sites))
             for _, other in chosen
         )
         if not repeats:
             chosen.append((energy, choice))
         if len(chosen) == n_models:
             break
-    models = []
-    for energy, choice in chosen:
-        moved = [k for k, p in enumerate(positions) if k < n_sites or not p.own[choice[k]]]
-        notes = _notes(receptor, positions, moved, n_sites, variant)
-        built = replace_side_chains(receptor, [(positions[k], choice[k]) for k in moved], notes)
-        built = _with_water_notes(built, [positions[k].residue for k in moved])
-        labels = tuple(_label(receptor, positions[k], choice[k], numbering, k >= n_sites) for k in moved)
-        probability = float(np.prod([positions[k].probability[choice[k]] for k in range(n_sites)]))
-        models.append(SideChainModel(built, round(energy, 6), labels, probability))
-    return tuple(models)
+    return chosen
 
 
-def _with_water_notes(built: Receptor, residues: list[int]) -> Receptor:
-    notes = tuple(
-        f"water {built.chain_ids[i]}:{built.author_numbers[i]} overlaps {where}: displaced"
-        for i, where in displaced_waters(built, residues).items()
+def _model(request: _Request, positions: list[Candidates], energy: float, choice: tuple[int, ...]) -> SideChainModel:
+    """Return one choice of conformers as a finished receptor with its record."""
+    before, n_sites = request.receptor, len(request.indices)
+    moved = [k for k, p in enumerate(positions) if k < n_sites or not p.own[choice[k]]]
+    new = [positions[k].residue for k in moved if not positions[k].own[choice[k]]]
+    probability = float(np.prod([positions[k].probability[choice[k]] for k in range(n_sites)]))
+    labels = [_label(request, positions[k], choice[k], k >= n_sites) for k in moved]
+    receptor, freed = replace_side_chains(before, [(positions[k], choice[k]) for k in moved])
+    relieved = relieve(receptor, new, request.ligand_xyz, request.ligand_elements)
+    receptor, turned = settle_neighbours(before, relieved.receptor, new)
+    ligand = (request.ligand_xyz, request.ligand_elements) if len(request.ligand_xyz) else (None, None)
+    clashes = (*find_threaded(receptor, new, *ligand), *find_clashes(receptor, new, *ligand))
+    built = Built(
+        before=before, after=receptor, variant=request.variant, sites=request.indices,
+        repacked=tuple(positions[k].residue for k in moved if k >= n_sites),
+        kept=tuple(positions[k].residue for k in range(n_sites) if positions[k].own[choice[k]]),
+        probabilities=tuple(float(positions[k].probability[choice[k]]) for k in range(n_sites)),
+        moved=relieved.moved, turned=tuple(turned), freed=tuple(freed), clashes=clashes,
+    )  # fmt: skip
+    changes = change_list(built)
+    receptor = dataclasses.replace(
+        receptor,
+        changes=(*receptor.changes, *changes),
+        notes=(*receptor.notes, *(change.sentence for change in changes)),
     )
-    return dataclasses.replace(built, notes=(*built.notes, *notes)) if notes else built
+    labels = [
+        text if positions[k].residue not in new else _relabel(request, receptor, positions[k].residue, k >= n_sites)
+        for k, text in zip(moved, labels, strict=True)
+    ]
+    score = energy + STRAIN_WEIGHT * relieved.strain
+    charge = charge_change(before, receptor, {*request.indices, *freed, *turned})
+    sentences = tuple(clash.sentence for clash in clashes)
+    return SideChainModel(receptor, round(score, 6), tuple(labels), probability, sentences, charge)
 
 
-def _notes(
-    receptor: Receptor, positions: list[Candidates], moved: list[int], n_sites: int, variant: Variant
-) -> tuple[str, ...]:
-    changes = [
-        f"{one_letter(str(receptor.residue_names[p.residue]))} to {p.template.letter} "
-        f"at {receptor.author_numbers[p.residue]}"
-        for p in positions[:n_sites]
-    ]
-    notes = [f"{variant.label} built ({', '.join(changes)}; author numbers)"]
-    repacked = [
-        f"{receptor.residue_names[positions[k].residue]} {receptor.author_numbers[positions[k].residue]}"
-        for k in moved
-        if k >= n_sites
-    ]
-    if repacked:
-        notes.append(f"side chains repacked around {variant.label}: " + ", ".join(repacked))
-    return tuple(notes)
+def _number(request: _Request, index: int) -> int:
+    receptor = request.receptor
+    numbers = receptor.uniprot_numbers if request.numbering == "uniprot" else receptor.author_numbers
+    return int(numbers[index]) or int(receptor.author_numbers[index])
+
+
+def _text(letter: str, number: int, chis: FloatArray) -> str:
+    angles = " ".join(f"{value:.0f}" for value in (chis + 180) % 360 - 180)
+    return f"{letter}{number}" + (f" chi {angles}" if angles else "")
+
+
+def _label(request: _Request, candidates: Candidates, row: int, repacked: bool) -> str:
+    text = _text(candidates.template.letter, _number(request, candidates.residue), candidates.chis[row])
+    return text + (" (repacked)" if repacked else " (as in the input)" if candidates.own[row] else "")
+
+
+def _relabel(request: _Request, receptor: Receptor, index: int, repacked: bool) -> str:
+    """Return the label of a residue with the angles that it has in the finished model."""
+    template = residue_templates()[str(receptor.residue_names[index])]
+    chis = measured_chis(template, residue_atoms(receptor, index))
+    return _text(template.letter, _number(request, index), chis) + (" (repacked)" if repacked else "")

@@ -128,10 +128,12 @@ def _proposal(receptor: Receptor, variant: Variant, numbering: Numbering) -> str
     return f"nearest numbering in which the wild type fits: {', '.join(options)}"
 
 
-def check_variant(receptor: Receptor, variant: Variant, numbering: Numbering = "uniprot") -> None:
+def check_variant(receptor: Receptor, variant: Variant, numbering: Numbering = "uniprot", canonical: str = "") -> None:
     """Check that every residue of a variant is there and is what the variant says.
 
-    A structure of the mutant itself passes: its residue is then built back to the wild type.
+    A structure of the mutant itself passes: its residue is then built back to the wild type. Given the canonical
+    sequence it passes only where that has the wild type: residue 766 of EGFR is a methionine, so that ``T766M``,
+    counted as 1m17 does, is no mutant already made.
 
     Parameters
     ----------
@@ -139,6 +141,8 @@ def check_variant(receptor: Receptor, variant: Variant, numbering: Numbering = "
     variant : Variant
     numbering : {"uniprot", "author"}
         Which numbers the variant counts in.
+    canonical : str
+        Whole UniProt sequence of the kinase, where known.
 
     Raises
     ------
@@ -148,7 +152,10 @@ def check_variant(receptor: Receptor, variant: Variant, numbering: Numbering = "
     for site, index in zip(variant.substitutions, site_indices(receptor, variant, numbering), strict=True):
         there = str(receptor.residue_names[index])
         letter = one_letter(there)
-        if site.wild_type and letter not in (site.wild_type, site.mutant):
+        number = int(receptor.uniprot_numbers[index])
+        expected = canonical[number - 1 : number] if number > 0 else ""
+        made = letter == site.mutant and expected in ("", site.wild_type)
+        if site.wild_type and letter != site.wild_type and not made:
             place = f"{_where(receptor, index)} of {receptor.name}"
             if numbering == "uniprot":
                 place += f" (UniProt {site.number})"

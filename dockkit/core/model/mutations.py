@@ -58,9 +58,15 @@ class SideChainModel:
         What was chosen for each site and each repacked neighbour, e.g. ``I315 chi 60 170``.
     probability : float
         Library probability of the rotamer(s), 0 to 1.
+    clashes : tuple of str
+        What is still too near, or passes through a ring, one sentence each.
+    charge_change : int
+        Formal charge of the model less that of the receptor it was built in, e.
     """
 
     receptor: Receptor
     score: float
     rotamers: tuple[str, ...]
     probability: float
+    clashes: tuple[str, ...] = ()
+    charge_change: int = 0
