@@ -18,10 +18,10 @@ from dockkit.core.model import Change
 from dockkit.core.residues import parent_name, templates
 from dockkit.structure.chains import MIN_CHAIN_RESIDUES, ResidueAtoms, joined
 
-BOND_DEVIATION: Final = 0.4
+BOND_DEVIATION: Final = 0.3
 """Bonds of an amino acid differ by less from their ideal lengths, Angstrom (0.24 at most in 130 kinase files)."""
 
-ANGLE_DEVIATION: Final = 0.5
+ANGLE_DEVIATION: Final = 0.42
 """The same for distances between atoms two bonds apart (0.31 at most in the same files)."""
 
 PEPTIDE_LIMITS: Final = {("O", "N"): (1.65, 2.65), ("CA", "N"): (2.0, 3.0), ("C", "CA"): (2.0, 3.0)}
