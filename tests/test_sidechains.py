@@ -8,7 +8,7 @@ import pytest
 from dockkit.core.errors import MutationError
 from dockkit.core.geometry import angle_difference, dihedral
 from dockkit.core.library import library_dir
-from dockkit.core.model import Receptor, SideChainModel, Variant
+from dockkit.core.model import Numbering, Receptor, SideChainModel, Variant
 from dockkit.core.residues import BACKBONE, one_letter, templates, three_letter
 from dockkit.core.rotamers import backbone_rotamers
 from dockkit.mutation import (
@@ -265,7 +265,7 @@ def test_a_freed_cysteine_gets_its_hydrogen(abl1: Receptor) -> None:
         ("1opj.pdb", -19, "T334I", "uniprot", r"did you mean T315I\? Use numbering = 'author'"),
     ],
 )
-def test_offsets_of_deposited_files(file: str, shift: int, text: str, numbering: str, proposal: str) -> None:
+def test_offsets_of_deposited_files(file: str, shift: int, text: str, numbering: Numbering, proposal: str) -> None:
     path = STRUCTURES / file
     if not path.is_file():
         pytest.skip(f"{file} is not there: the shared data are absent")
