@@ -610,7 +610,7 @@ def test_a_water_in_the_way_of_a_side_chain_is_named_and_can_be_taken_away() -> 
     found = displaced_waters(model, [5])
     assert list(found) == [8]
     assert found[8].startswith("ALA 316 CB at 2.0 A")
-    assert any("water A:902 overlaps ALA 316" in note for note in model.notes)
+    assert any("HOH A:902: overlaps" in note and "ALA 316 CB" in note for note in model.notes)
     dry = without_waters(model, found)
     assert dry.author_numbers[-2:].tolist() == [901, 903]
     assert dry.changes[-1].label == "HOH A:902"

@@ -109,7 +109,7 @@ def change_list(built: Built) -> list[Change]:
     for index in built.turned:
         changes.append(_change(before, index, "protonation", "hydrogens placed anew", f"beside {label}"))
     for index, where in displaced_waters(after, [*built.sites, *built.repacked]).items():
-        changes.append(_change(before, index, "water", "displaced, still in the model", where))
+        changes.append(_change(before, index, "water", "overlaps a built side chain", where))
     changes += [
         Change("model", f"{'ring threaded' if c.threaded else 'clash left'}: {c.sentence}", label)
         for c in built.clashes
