@@ -26,6 +26,9 @@ MAX_DRAWN: Final = 5
 TRUSTED: Final = 1.0
 """Flanks of a fragment that fit this well, Angstrom, mean that the fragment is the homologous stretch."""
 
+TURNED: Final = 0.5
+"""An oxygen that moves further than this is stated, Angstrom."""
+
 TRUSTED_ERROR: Final = {1: (0.1, 0.2), 3: (0.3, 0.9), 5: (0.6, 1.1), 7: (0.8, 2.0), 9: (0.9, 2.0), 11: (1.2, 4.4)}
 DRAWN_ERROR: Final = {1: (0.2, 0.4), 3: (0.6, 1.8), 5: (1.3, 5.0)}
 """Median and 90th percentile of the backbone RMSD by length (from), Angstrom: ``benchmarks/loops.py``, the kinase's own
@@ -419,9 +422,20 @@ def build_loops(
         if model is None:
             changes.append([_left(chain, hole, reason)])
             continue
+        changes.append(_turned(chain[hole.index - widen], model) + _changes(model, hole, widen))
         chain = _insert(chain, hole, widen, model)
-        changes.append(_changes(model, hole, widen))
     return chain, [change for group in reversed(changes) for change in group]
+
+
+def _turned(before: WorkResidue, model: _Model) -> list[Change]:
+    """State that the oxygen before a stretch follows it, where that moves it visibly."""
+    shift = float(np.linalg.norm(model.oxygen - before.xyz["O"])) if "O" in before.xyz else 0.0
+    if shift < TURNED:
+        return []
+    what, why = "carbonyl oxygen turned with the stretch built after it", f"by {shift:.1f} A"
+    return [
+        Change("loop", what, why, before.name, before.chain, before.number, before.icode, before.uniprot)
+    ]  # fmt: skip
 
 
 def _insert(chain: list[WorkResidue], hole: _Break, widen: int, model: _Model) -> list[WorkResidue]:
