@@ -116,13 +116,16 @@ def _follow_own_numbers(numbers: IntArray, own: IntArray, query: NDArray[np.str_
     if len(used) == 0:
         return
     offsets, counts = np.unique(own[used] - numbers[used], return_counts=True)
+    if counts.max() < len(used) / 2:  # the chain's own numbers follow no sequence
+        return
     offset = int(offsets[counts.argmax()])
     wanted = own - offset
     edges = np.flatnonzero(np.diff(own[used] - numbers[used])) + 1
     for run in np.split(used, edges):
         there = wanted[run]
-        taken = np.isin(there, np.delete(numbers[used], np.searchsorted(used, run))).any()
-        if (there == numbers[run]).all() or taken or there.min() < 1 or there.max() > len(reference):
+        before, after = numbers[: run[0]].max(initial=0), numbers[run[-1] + 1 :]
+        in_order = before < there.min() and there.max() < after[after > 0].min(initial=len(reference) + 1)
+        if (there == numbers[run]).all() or not in_order or (np.diff(there) < 1).any():
             continue
         fits, now = (reference[there - 1] == query[run]).sum(), (reference[numbers[run] - 1] == query[run]).sum()
         if len(run) <= _SHORT_RUN and now - fits <= _MAX_FEWER:
