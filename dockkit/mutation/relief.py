@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from dockkit.core.geometry import superposition
 from dockkit.core.model import FloatArray, IntArray, Receptor, StrArray
-from dockkit.core.residues import WATER, residue_templates
+from dockkit.core.residues import WATER, amino_acids, residue_templates
 from dockkit.core.rings import RINGS
 from dockkit.mutation.contacts import HYDROGEN_BOND_CONTACT, Sites, join, ligand_sites, outward_axes, protein_sites
 
@@ -119,7 +119,7 @@ class _Patch:
         gaps = cKDTree(receptor.coordinates[heavy[new]]).query(receptor.coordinates[heavy])[0]
         kept = np.isin(owner, np.unique(owner[gaps < KEPT]))
         self.rows, owner, main, new, gaps = heavy[kept], owner[kept], main[kept], new[kept], gaps[kept]
-        chain = np.array([str(n) in residue_templates() for n in receptor.residue_names])
+        chain = amino_acids(receptor.residue_names)
         giving = np.union1d(owner[(gaps < REACH) & ~main], built)
         self.mobile = np.isin(owner, giving) & chain[owner]
         self.start: FloatArray = np.array(receptor.coordinates[self.rows[self.mobile]])
