@@ -9,8 +9,9 @@ a child process. An input is
 * ``hung``: no answer within the time limit, of the child's processor time so that a busy machine does not count (ten
   times as long by the clock);
 * ``silent``: a receptor that lacks a residue of the good file's, has one more or another one, has an observed heavy
-  atom more than 1 Angstrom elsewhere, or a residue at its place under another UniProt number, where no Change or note
-  that only one of the two receptors has names that residue or a range that holds it. A statement about the whole chain
+  atom (one that preparation of the good file keeps in its place) more than 1 Angstrom elsewhere, or a residue at its
+  place under another UniProt number, where no Change or note that only one of the two receptors has names that
+  residue or a range that holds it. A statement about the whole chain
   or file suffices for residues that are gone, and for everything where it says that another chain, model or order was
   taken. Statements about waters do not count.
 
@@ -85,7 +86,9 @@ def summary(path: str, clean: bool) -> dict[str, Any]:
     observed: set[tuple[int, str]] = set()
     if clean:
         numbers = raw.author_numbers[raw.atom_residue].tolist()
-        observed = set(zip(numbers, raw.atom_names.tolist(), strict=True))
+        rebuilt = {change.author_number for change in receptor.changes if change.kind == "loop"}
+        pairs = zip(numbers, raw.atom_names.tolist(), strict=True)
+        observed = {(number, name) for number, name in pairs if number not in rebuilt}
     return {"chain": raw.chain, "names": names, "atoms": atoms, "said": sorted(set(said)), "observed": observed}
 
 
