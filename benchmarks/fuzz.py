@@ -9,11 +9,10 @@ a child process. An input is
 * ``hung``: no answer within the time limit, of the child's processor time so that a busy machine does not count (ten
   times as long by the clock);
 * ``silent``: a receptor that lacks a residue of the good file's, has one more or another one, has an observed heavy
-  atom (one that preparation of the good file keeps in its place) more than 1 Angstrom elsewhere, or a residue at its
-  place under another UniProt number, where no Change or note that only one of the two receptors has names that
-  residue or a range that holds it. A statement about the whole chain
-  or file suffices for residues that are gone, and for everything where it says that another chain, model or order was
-  taken. Statements about waters do not count.
+  atom (one that preparation of the good file keeps) more than 1 Angstrom elsewhere, or a residue at its place under
+  another UniProt number, where no Change or note that only one of the two receptors has names that residue or a range
+  that holds it. A statement about the whole chain or file suffices for residues that are gone, and for everything where
+  it says that another chain, model or order was taken. Statements about waters do not count.
 
     python benchmarks/fuzz.py --structures ../shared/data/structures --n 500 --out benchmarks/out/fuzz
 """
