@@ -74,7 +74,8 @@ def mutate_structure(prepared: Prepared, variant: Variant, numbering: Numbering,
         It does not fit the structure; the message proposes what would.
     """
     receptor, bound = prepared.receptor, prepared.ligand
-    check_variant(receptor, variant, numbering)
+    kinase = prepared.kinase
+    check_variant(receptor, variant, numbering, kinase.sequence if kinase.gene else "")
     indices = site_indices(receptor, variant, numbering)
     letters = {
         site.number: one_letter(str(receptor.residue_names[index]))
