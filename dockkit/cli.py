@@ -8,12 +8,19 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from dockkit import __version__
 from dockkit.core.errors import DockkitError, InputError, StoreError
 
 GOOD, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+COMMANDS: dict[str, str] = {}
+"""Commands that have a module of their own under dockkit.commands, with what they do.
+
+Such a module has ``add_arguments(parser)`` and ``run(arguments) -> exit code``, and imports nothing heavy at its top.
+"""
 
 _EPILOG = """\
 examples:
@@ -63,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--seed", type=int, help="seed of everything random")
     _add_common(compare)
     _add_structure_commands(commands)
+    for name, summary in COMMANDS.items():
+        module = import_module(f"dockkit.commands.{name.replace('-', '_')}")
+        module.add_arguments(commands.add_parser(name, help=summary, description=module.__doc__))
     return parser
 
 
@@ -250,6 +260,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("name a study, or see what there is with: dockkit run --list")
     before = signal.signal(signal.SIGTERM, _stop)
     try:
+        if arguments.command in COMMANDS:
+            module = import_module(f"dockkit.commands.{arguments.command.replace('-', '_')}")
+            return int(module.run(arguments))
         if arguments.command not in ("run", "compare"):
             return _structure_command(arguments)
         return _list_studies() if arguments.command == "run" and arguments.list else _run(arguments)

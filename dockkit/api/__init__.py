@@ -1,0 +1,26 @@
+"""The public Python API. Each file holds the calls of one kind of work; the command line calls nothing else."""
+
+from __future__ import annotations
+
+from dockkit.api.structures import Done, annotate, model_state, mutate, prepare
+from dockkit.api.studies import Run, compare, compare_study, execute, read_study, run_study
+from dockkit.core.model import StudyResult
+from dockkit.core.settings import Study
+from dockkit.pipeline.prepare import Prepared
+
+__all__ = [
+    "Done",
+    "Prepared",
+    "Run",
+    "Study",
+    "StudyResult",
+    "annotate",
+    "compare",
+    "compare_study",
+    "execute",
+    "model_state",
+    "mutate",
+    "prepare",
+    "read_study",
+    "run_study",
+]
