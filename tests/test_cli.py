@@ -32,7 +32,7 @@ inhibitors = ["imatinib", "dasatinib"]
 
 @pytest.fixture(autouse=True)
 def fake_steps(monkeypatch):
-    monkeypatch.setattr(api, "STEPS", fake_science.STEPS)
+    monkeypatch.setattr(api.studies, "STEPS", fake_science.STEPS)
     monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
 
 
@@ -233,7 +233,7 @@ def test_ctrl_c_says_how_to_go_on(study_file, tmp_path, capsys, monkeypatch):
     def stop(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(api, "run_tasks", stop)
+    monkeypatch.setattr(api.studies, "run_tasks", stop)
     assert run("run", study_file, "--out", tmp_path / "out") == 130
     assert "run the same command again" in capsys.readouterr().err
     assert not (tmp_path / "out" / ".dockkit.lock").exists()
@@ -243,7 +243,7 @@ def test_fault_of_dockkit_shows_no_traceback(study_file, tmp_path, capsys, monke
     def bug(*arguments, **settings):
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(api, "collect", bug)
+    monkeypatch.setattr(api.studies, "collect", bug)
     assert run("run", study_file, "--out", tmp_path / "out", "--jobs", 1) == 1
     assert "unexpected ZeroDivisionError" in capsys.readouterr().err
 
