@@ -140,6 +140,7 @@ def execute(
     steps: Mapping[str, Step] | None = None,
     on_plan: Callable[[Plan, Mapping[str, Outcome], Path, int], None] | None = None,
     on_event: Callable[[Event], None] | None = None,
+    write: Callable[[StudyResult, Plan, Store, Mapping[str, Outcome], Path], None] = write_outputs,
 ) -> Run:
     """Plan, run, collect and write a study; what the command line calls.
 
@@ -159,6 +160,8 @@ def execute(
         Called with the plan, the outcomes already stored, the folder and the number of processes, before work starts.
     on_event : callable, optional
         Called for each task reused, started and finished.
+    write : callable
+        Writes the output folder; default everything, as :func:`dockkit.pipeline.outputs.write_outputs` does.
 
     Returns
     -------
@@ -190,7 +193,7 @@ def execute(
             on_plan(planned, stored, folder, count)
         outcomes = run_tasks(planned.tasks, store, table, jobs=count, on_event=on_event, stored=stored)
         result = collect(planned, store, outcomes)
-        write_outputs(result, planned, store, outcomes, folder)
+        write(result, planned, store, outcomes, folder)
     return Run(planned, result, outcomes, folder)
 
 

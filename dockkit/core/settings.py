@@ -63,9 +63,9 @@ class LigandSettings(_Settings):
 
 
 class DockingSettings(_Settings):
-    """AutoDock Vina."""
+    """The search for poses."""
 
-    engine: Literal["vina"] = "vina"
+    engine: str = Field("vina", min_length=1, description="name of an engine, or the path of a .py file that is one")
     exhaustiveness: int = Field(8, ge=1, le=512)
     n_poses: int = Field(9, ge=1, le=100)
     energy_range_kcal_mol: float = Field(4.0, gt=0)
@@ -113,6 +113,22 @@ class MdSettings(_Settings):
     platform: str = ""
 
 
+class PanelSettings(_Settings):
+    """Mutations x inhibitors: what counts as covered, and how often each mutation was seen."""
+
+    covered_fold: float = Field(3.0, gt=1, description="an inhibitor holds a mutation up to this fold change")
+    cases: dict[str, float] = Field({}, description="mutation to the number of cases; empty weighs all alike")
+
+
+class ScanSettings(_Settings):
+    """Substitutions at the residues around a ligand."""
+
+    within_angstrom: float = Field(5.0, gt=0, le=20, description="heavy atoms of residue and ligand")
+    single_nucleotide: bool = Field(False, description="only substitutions that one changed nucleotide makes")
+    transition_rate: float = Field(4.0, gt=0, description="rate of a transition, that of a transversion being 1")
+    resistant_fold: float = Field(3.0, gt=1, description="a substitution resists above this fold change")
+
+
 class Study(_Settings):
     """One study: a kinase, its mutations and the inhibitors to compare."""
 
@@ -132,6 +148,7 @@ class Study(_Settings):
     relax: RelaxSettings = RelaxSettings()
     energy: EnergySettings = EnergySettings()
     md: MdSettings = MdSettings()
+    panel: PanelSettings = PanelSettings()
 
     @field_validator("mutations", "inhibitors")
     @classmethod
@@ -182,6 +199,17 @@ def validate_preparation(data: dict[str, Any]) -> PreparationSettings:
         As in :func:`validate_study`.
     """
     return _validated(PreparationSettings, data, "preparation")
+
+
+def validate_scan(data: dict[str, Any]) -> ScanSettings:
+    """Return the settings of a scan.
+
+    Raises
+    ------
+    SettingsError
+        As in :func:`validate_study`.
+    """
+    return _validated(ScanSettings, data, "scan")
 
 
 def _validated(model: type[_Checked], data: dict[str, Any], where: str) -> _Checked:
