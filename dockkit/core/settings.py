@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dockkit.core.errors import SettingsError, nearest
 from dockkit.core.library import library_dir
@@ -93,10 +93,39 @@ class EnergySettings(_Settings):
     include_surface: bool = True
 
 
+Preset = Literal["pocket", "implicit", "explicit"]
+
+MD_PRESETS: Final[dict[str, dict[str, Any]]] = {
+    "pocket": {},
+    "implicit": {
+        "replicas": 3,
+        "equilibration_ps": 40.0,
+        "production_ps": 1000.0,
+        "frame_ps": 5.0,
+        "segment_ps": 20.0,
+        "dielectric": 1.0,
+        "cutoff_angstrom": 12.0,
+        "backbone_restraint_kcal_mol_a2": 0.0,
+    },
+    "explicit": {
+        "replicas": 3,
+        "equilibration_ps": 300.0,
+        "production_ps": 5000.0,
+        "frame_ps": 10.0,
+        "segment_ps": 250.0,
+        "dielectric": 1.0,
+        "cutoff_angstrom": 9.0,
+        "backbone_restraint_kcal_mol_a2": 0.0,
+    },
+}
+"""What each preset sets where a study does not; the rest is as in :class:`MdSettings`."""
+
+
 class MdSettings(_Settings):
-    """Short restrained dynamics of the pocket."""
+    """Dynamics: a pocket in frozen surroundings, the whole domain in implicit solvent, or in a box of water."""
 
     enabled: bool = True
+    preset: Preset = "pocket"
     replicas: int = Field(2, ge=1)
     equilibration_ps: float = Field(1.0, ge=0)
     production_ps: float = Field(10.0, gt=0)
@@ -108,25 +137,21 @@ class MdSettings(_Settings):
     step_fs: float = Field(4.0, gt=0, le=5)
     friction_per_ps: float = Field(1.0, gt=0)
     temperature_kelvin: float = Field(300.0, gt=0)
-    shell_angstrom: float = Field(5.0, gt=0)
-    frozen_angstrom: float = Field(8.0, gt=0)
-    platform: str = ""
+    shell_angstrom: float = Field(5.0, gt=0, description="pocket: residues this near to the ligand or mutation move")
+    frozen_angstrom: float = Field(8.0, gt=0, description="pocket: residues this near to a moving one are kept")
+    padding_angstrom: float = Field(10.0, ge=5, description="explicit: water around the solute")
+    ionic_strength_molar: float = Field(0.15, ge=0, le=2, description="explicit: NaCl beside the neutralising ions")
+    pressure_bar: float = Field(1.01325, gt=0, description="explicit: of the barostat")
+    keep_solvent: bool = Field(False, description="explicit: bulk water and ions stay in the trajectory files")
+    platform: str = Field("", description="OpenMM platform or gpu; empty takes the fastest that works")
 
-
-class PanelSettings(_Settings):
-    """Mutations x inhibitors: what counts as covered, and how often each mutation was seen."""
-
-    covered_fold: float = Field(3.0, gt=1, description="an inhibitor holds a mutation up to this fold change")
-    cases: dict[str, float] = Field({}, description="mutation to the number of cases; empty weighs all alike")
-
-
-class ScanSettings(_Settings):
-    """Substitutions at the residues around a ligand."""
-
-    within_angstrom: float = Field(5.0, gt=0, le=20, description="heavy atoms of residue and ligand")
-    single_nucleotide: bool = Field(False, description="only substitutions that one changed nucleotide makes")
-    transition_rate: float = Field(4.0, gt=0, description="rate of a transition, that of a transversion being 1")
-    resistant_fold: float = Field(3.0, gt=1, description="a substitution resists above this fold change")
+    @model_validator(mode="before")
+    @classmethod
+    def _of_preset(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        preset = data.get("preset", "pocket")
+        return {**MD_PRESETS.get(preset, {}), **data} if isinstance(preset, str) else data
 
 
 class Study(_Settings):
@@ -199,6 +224,17 @@ def validate_preparation(data: dict[str, Any]) -> PreparationSettings:
         As in :func:`validate_study`.
     """
     return _validated(PreparationSettings, data, "preparation")
+
+
+def validate_md(data: dict[str, Any]) -> MdSettings:
+    """Return the settings of dynamics.
+
+    Raises
+    ------
+    SettingsError
+        As in :func:`validate_study`.
+    """
+    return _validated(MdSettings, data, "md")
 
 
 def validate_scan(data: dict[str, Any]) -> ScanSettings:

@@ -11,7 +11,8 @@ import numpy as np
 from dockkit.core.model import FloatArray, Kinase, Ligand, Pose, Receptor
 from dockkit.core.settings import DockingSettings
 from dockkit.docking.anchored import anchored_candidates
-from dockkit.docking.vina import MIN_POSE_RMSD, dock, optimise
+from dockkit.docking.engines import find_engine
+from dockkit.docking.vina import MIN_POSE_RMSD
 
 N_ANCHORED: Final = 8
 """Candidates grown from the hinge that Vina optimises and scores."""
@@ -48,17 +49,20 @@ def dock_kinase(
     Raises
     ------
     DockingError
-        As for :func:`dockkit.docking.vina.dock`.
+        As for the engine's ``dock``; for Vina :func:`dockkit.docking.vina.dock`.
+    SettingsError
+        No such engine.
     """
-    poses = list(dock(receptor, ligand, box_center, box_size, settings, seed, cpu))
+    engine = find_engine(settings.engine)
+    poses = list(engine.dock(receptor, ligand, box_center, box_size, settings, seed, cpu))
     allosteric = ligand.entry is not None and ligand.entry.binding_type in ("III", "IV")
-    if kinase is not None and not allosteric:
+    if engine.optimise is not None and kinase is not None and not allosteric:
         inside = [
             xyz
             for xyz in anchored_candidates(receptor, ligand, kinase, seed, N_ANCHORED)
             if (np.abs(xyz.mean(axis=0) - np.asarray(box_center)) <= np.asarray(box_size) / 2.0).all()
         ]
-        poses += optimise(receptor, ligand, inside, seed, cpu)
+        poses += engine.optimise(receptor, ligand, inside, seed, cpu)
     return merge_poses(poses, ligand, settings)
 
 
