@@ -154,6 +154,22 @@ class MdSettings(_Settings):
         return {**MD_PRESETS.get(preset, {}), **data} if isinstance(preset, str) else data
 
 
+class PanelSettings(_Settings):
+    """Mutations x inhibitors: what counts as covered, and how often each mutation was seen."""
+
+    covered_fold: float = Field(3.0, gt=1, description="an inhibitor holds a mutation up to this fold change")
+    cases: dict[str, float] = Field({}, description="mutation to the number of cases; empty weighs all alike")
+
+
+class ScanSettings(_Settings):
+    """Substitutions at the residues around a ligand."""
+
+    within_angstrom: float = Field(5.0, gt=0, le=20, description="heavy atoms of residue and ligand")
+    single_nucleotide: bool = Field(False, description="only substitutions that one changed nucleotide makes")
+    transition_rate: float = Field(4.0, gt=0, description="rate of a transition, that of a transversion being 1")
+    resistant_fold: float = Field(3.0, gt=1, description="a substitution resists above this fold change")
+
+
 class Study(_Settings):
     """One study: a kinase, its mutations and the inhibitors to compare."""
 
