@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from dockkit.core.records import RECORD_FORMAT, canonical_json
 
-RUNTIME_PARAMS: Final = frozenset({"cpu"})
+RUNTIME_PARAMS: Final = frozenset({"cpu", "folder"})
 """Parameters that say how a step runs and not what it computes; they are no part of a key."""
 
 

@@ -1,8 +1,8 @@
-"""Trajectories of the pocket and the comparison of two."""
+"""Trajectories of a complex and the comparison of two."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,29 +13,43 @@ from dockkit.core.model.proteins import Receptor
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """Frames of one state of a complex from short pocket dynamics.
+    """Frames of one state of a complex, with its ligand or apo, from every replica.
 
     Parameters
     ----------
     state : {"wild-type", "mutant"}
     ligand : str
+        Empty for the apo protein.
     receptor : Receptor
-        Topology of the protein part (the simulated pocket, fewer residues than the input), minimised coordinates.
+        Topology of the protein part that was simulated (of the preset ``pocket`` fewer residues than the input; kept
+        waters and ions included, bulk solvent not), minimised coordinates.
     ligand_start : (n_ligand_atoms, 3) float
-        Angstrom, minimised.
+        Angstrom, minimised; n_ligand_atoms is 0 for apo.
     ligand_coordinates : (n_replicas, n_frames, n_ligand_atoms, 3) float
         Angstrom.
     receptor_coordinates : (n_replicas, n_frames, n_receptor_atoms, 3) float
-        Angstrom.
+        Angstrom, in the frame of ``ligand_coordinates``. Molecules are whole. Without a fixed frame (see
+        ``fixed_frame``) the complex drifts and turns: superpose before comparing.
     mobile_residues : (n,) int
         Indices of residues free to move.
     time_ps : (n_frames,) float
         Time of each frame since the end of equilibration.
     terms : (n_replicas, n_frames, 4) float
-        MM-GBSA terms per frame, kcal/mol.
+        MM-GBSA terms per frame, kcal/mol; no columns for apo.
     temperature_kelvin : (n_replicas, n_frames) float
         Instantaneous temperature.
     seeds : (n_replicas,) int
+    preset : {"pocket", "implicit", "explicit"}
+        How it was sampled.
+    potential_kcal_mol : (n_replicas, n_frames) float
+        Potential energy of everything simulated, bulk solvent included; (0, 0) where it was not kept.
+    water_coordinates : (n_replicas, n_frames, n_waters, 3, 3) float
+        Angstrom: O, H, H of the bulk waters nearest to the ligand in each frame, nearest first, in the frame of the
+        other coordinates; which molecules they are changes from frame to frame. No waters without explicit solvent.
+    platform : str
+        OpenMM platform.
+    notes : tuple of str
+        What went otherwise than asked (a smaller time step, no GPU, ...).
     """
 
     state: StateName
@@ -49,18 +63,32 @@ class Trajectory:
     terms: FloatArray
     temperature_kelvin: FloatArray
     seeds: IntArray
+    preset: str = "pocket"
+    potential_kcal_mol: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    water_coordinates: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 0, 3, 3)))
+    platform: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Copy, freeze and check the arrays."""
+        freeze(self, "temperature_kelvin", np.float64, (None, None))
+        replicas, frames = self.temperature_kelvin.shape
         freeze(self, "ligand_start", np.float64, (None, 3))
-        freeze(self, "ligand_coordinates", np.float64, (None, None, len(self.ligand_start), 3))
-        replicas, frames = self.ligand_coordinates.shape[:2]
+        freeze(self, "ligand_coordinates", np.float64, (replicas, frames, len(self.ligand_start), 3))
         freeze(self, "receptor_coordinates", np.float64, (replicas, frames, self.receptor.n_atoms, 3))
         freeze(self, "mobile_residues", np.int64, (None,))
         freeze(self, "time_ps", np.float64, (frames,))
-        freeze(self, "terms", np.float64, (replicas, frames, 4))
-        freeze(self, "temperature_kelvin", np.float64, (replicas, frames))
+        freeze(self, "terms", np.float64, (replicas, frames, 4 if len(self.ligand_start) else 0))
         freeze(self, "seeds", np.int64, (replicas,))
+        kept = (replicas, frames) if self.potential_kcal_mol.size else (0, 0)
+        freeze(self, "potential_kcal_mol", np.float64, kept)
+        near = (replicas, frames, None, 3, 3) if self.water_coordinates.size else (0, 0, 0, 3, 3)
+        freeze(self, "water_coordinates", np.float64, near)
+
+    @property
+    def fixed_frame(self) -> bool:
+        """Whether frozen surroundings hold the frame, so that frames need no superposition."""
+        return self.preset == "pocket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +117,19 @@ class DynamicsComparison:
     length_ps : float
         Production length of each replica.
     notes : tuple of str
+    role : {"inhibitor", "ATP", "apo"}
+    ligand : str
+        Empty for the empty pocket.
+    observables : tuple of Observable
+        Every quantity that was followed.
+    maps : tuple of ResidueMap
+        Residue by residue: ``rmsf``, ``interactions`` (occupancy), ``energy`` (direct interaction with the ligand).
+    components : Components or None
+        None where fewer than three residues move or frames are too few.
+    convergence : Convergence or None
+        Of the binding energy; None where there is none.
+    words : tuple of str
+        What changed, one sentence each, with numbers.
     """
 
     time_ps: FloatArray
@@ -105,6 +146,21 @@ class DynamicsComparison:
     ddg: Estimate
     length_ps: float
     notes: tuple[str, ...] = ()
+    role: LegRole = "inhibitor"
+    ligand: str = ""
+    observables: tuple[Observable, ...] = ()
+    maps: tuple[ResidueMap, ...] = ()
+    components: Components | None = None
+    convergence: Convergence | None = None
+    words: tuple[str, ...] = ()
+
+    def observable(self, name: str) -> Observable | None:
+        """Return the quantity of this name, None where it was not followed."""
+        return next((item for item in self.observables if item.name == name), None)
+
+    def residue_map(self, name: str) -> ResidueMap | None:
+        """Return the map of this name, None where there is none."""
+        return next((item for item in self.maps if item.name == name), None)
 
     def __post_init__(self) -> None:
         """Copy and freeze the arrays."""
@@ -115,3 +171,29 @@ class DynamicsComparison:
         freeze(self, "rmsf_labels", str, (len(self.rmsf_residues),))
         for name in ("rmsf_wild_type", "rmsf_mutant"):
             freeze(self, name, np.float64, (len(self.rmsf_residues),))
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicsStudy:
+    """What the dynamics of a variant say over all its legs; energies in kcal/mol.
+
+    Parameters
+    ----------
+    variant, kinase : str
+        Label of the mutation and gene symbol (empty where unknown).
+    comparisons : tuple of DynamicsComparison
+        One for each leg.
+    ddg_inhibitor, ddg_atp, ddg_effective : Estimate
+        MM-GBSA over the frames of the first inhibitor's and the ATP leg, and their difference; NaN where a leg is
+        missing.
+    words : tuple of str
+        The answer, one sentence each.
+    """
+
+    variant: str
+    kinase: str
+    comparisons: tuple[DynamicsComparison, ...]
+    ddg_inhibitor: Estimate
+    ddg_atp: Estimate
+    ddg_effective: Estimate
+    words: tuple[str, ...] = ()
