@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dockkit.core.model.base import Numbering
-from dockkit.core.model.dynamics import DynamicsComparison
+from dockkit.core.model.comparisons import DynamicsComparison
 from dockkit.core.model.energies import ComplexState
 from dockkit.core.model.ligands import Ligand, Pose
 from dockkit.core.model.mutations import Variant
