@@ -72,6 +72,25 @@ class DockingSettings(_Settings):
     use_bound_pose: bool = True
 
 
+class DockSettings(_Settings):
+    """What ``dockkit dock`` and ``dockkit redock`` do with each structure and ligand."""
+
+    seed: int = Field(2026, ge=0, le=2**31 - 1)
+    chain: str = ""
+    ligand_code: str = Field("", description="bound ligand that is meant, such as STI or STI:A:201")
+    ligand_smiles: str = Field("", description="its molecule where the component dictionary does not know it")
+    numbering: Literal["uniprot", "author"] = "uniprot"
+    box: str = Field("auto", min_length=1, description="auto, ligand, pocket, or x,y,z,a,b,c in Angstrom")
+    flexible: tuple[str, ...] = Field((), description="gatekeeper, neighbours, or residues such as T315")
+    checks: bool = Field(True, description="PoseBusters checks of every pose")
+    rescore: bool = Field(False, description="minimise the poses and choose by MM-GBSA")
+    cluster_angstrom: float = Field(2.0, gt=0, description="poses within this RMSD of a better one are one cluster")
+    success_angstrom: float = Field(2.0, gt=0, description="redock: a pose within this RMSD of the crystal is right")
+    docking: DockingSettings = DockingSettings()
+    preparation: PreparationSettings = PreparationSettings(waters="none")
+    ligands: LigandSettings = LigandSettings()
+
+
 class RelaxSettings(_Settings):
     """Minimisation of a shell around the mutation and the ligand; no implicit solvent, charges scaled."""
 
@@ -333,6 +352,17 @@ def validate_scan(data: dict[str, Any]) -> ScanSettings:
         As in :func:`validate_study`.
     """
     return _validated(ScanSettings, data, "scan")
+
+
+def validate_dock(data: dict[str, Any]) -> DockSettings:
+    """Return the settings of a docking.
+
+    Raises
+    ------
+    SettingsError
+        As in :func:`validate_study`.
+    """
+    return _validated(DockSettings, data, "dock")
 
 
 def _validated(model: type[_Checked], data: dict[str, Any], where: str) -> _Checked:
