@@ -42,7 +42,7 @@ DIVERGING = LinearSegmentedColormap.from_list("gain_loss", ["#1b6ca8", "#7db8dd"
 DDG = "\N{GREEK CAPITAL LETTER DELTA}\N{GREEK CAPITAL LETTER DELTA}G"
 N_RESIDUES = 8
 
-_STYLE: Any = {
+STYLE: Any = {
     "svg.fonttype": "none", "font.family": ["DejaVu Sans"], "font.size": 9.0, "axes.titlesize": 9.5,
     "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.labelsize": 9.0, "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5, "legend.fontsize": 8.5, "legend.frameon": False, "axes.spines.top": False,
@@ -77,10 +77,10 @@ class DrawnFigure:
     png: bytes
 
 
-def _finish(figure: Figure, stem: str, title: str, caption: str, alternative: str) -> DrawnFigure:
+def finish_figure(figure: Figure, stem: str, title: str, caption: str, alternative: str) -> DrawnFigure:
     """Lay the figure out once and write it in both formats."""
     svg, png = io.BytesIO(), io.BytesIO()
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": stem}):
+    with mpl.rc_context({**STYLE, "svg.hashsalt": stem}):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Title": title})
@@ -88,7 +88,8 @@ def _finish(figure: Figure, stem: str, title: str, caption: str, alternative: st
     return DrawnFigure(stem, title, caption, alternative, svg.getvalue(), png.getvalue())
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure, inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -118,8 +119,8 @@ def draw_ddg(result: StudyResult, mutation: str) -> DrawnFigure:
         Horizontal bars in kcal/mol; a failed inhibitor keeps its line.
     """
     details = rows_of(result, mutation)
-    with mpl.rc_context(_STYLE):
-        figure = _figure(7.2, 1.25 + 0.62 * max(len(details), 1))
+    with mpl.rc_context(STYLE):
+        figure = new_figure(7.2, 1.25 + 0.62 * max(len(details), 1))
         axes = figure.subplots()
         _ddg_bars(axes, details)
         axes.set_xlabel(f"{DDG} / kcal/mol  (mutant {MINUS} wild type; right: resistance)")
@@ -134,7 +135,9 @@ def draw_ddg(result: StudyResult, mutation: str) -> DrawnFigure:
         "change adds through the competition (orange: to the right where ATP gains), and both together "
         "(purple). Bars to the right mean resistance. Error bars: one standard error."
     )
-    return _finish(figure, file_stem("ddg", mutation), f"The two halves of resistance, {mutation}", caption, spoken)
+    return finish_figure(
+        figure, file_stem("ddg", mutation), f"The two halves of resistance, {mutation}", caption, spoken
+    )
 
 
 def _ddg_bars(axes: Axes, details: Sequence[RowDetail]) -> None:
@@ -190,8 +193,8 @@ def draw_heatmap(result: StudyResult) -> DrawnFigure:
     values = [d.row.ddg_effective_kcal_mol for d in result.rows if math.isfinite(d.row.ddg_effective_kcal_mol)]
     limit = min(max([2.0, *(abs(v) for v in values)]), 6.0)
     norm = Normalize(-limit, limit)
-    with mpl.rc_context(_STYLE):
-        figure = _figure(1.9 + max(0.82 * len(columns), 2.4), 1.45 + 0.46 * len(rows))
+    with mpl.rc_context(STYLE):
+        figure = new_figure(1.9 + max(0.82 * len(columns), 2.4), 1.45 + 0.46 * len(rows))
         axes = figure.subplots()
         for i, mutation in enumerate(rows):
             for j, ligand in enumerate(columns):
@@ -214,7 +217,7 @@ def draw_heatmap(result: StudyResult) -> DrawnFigure:
         f"Effective {DDG} (inhibitor half minus ATP half) of every mutation and inhibitor. Orange: the inhibitor is "
         "lost; blue: it gains; hatched: the task failed or was not asked for."
     )
-    return _finish(figure, "heatmap", "Mutation by inhibitor", caption, "; ".join(lines))
+    return finish_figure(figure, "heatmap", "Mutation by inhibitor", caption, "; ".join(lines))
 
 
 def _heat_words(detail: RowDetail | None) -> str:
@@ -286,7 +289,7 @@ def residue_changes(detail: RowDetail, result: StudyResult, count: int = N_RESID
 
 def _grid(count: int, columns: int, width: float, height: float, extra: float) -> tuple[Figure, list[Axes]]:
     lines = max(1, math.ceil(count / columns))
-    figure = _figure(width, extra + height * lines)
+    figure = new_figure(width, extra + height * lines)
     flat = list(figure.subplots(lines, columns, squeeze=False).ravel())
     for axes in flat[count:]:
         axes.set_axis_off()
@@ -311,7 +314,7 @@ def draw_residues(result: StudyResult, mutation: str) -> DrawnFigure:
     details = [*rows_of(result, mutation), *(d for d in result.atp if d.row.mutation == mutation)]
     details = [d for d in details if d.wild_type is not None and d.mutant is not None] or details[:1]
     spoken = []
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, panels = _grid(len(details), 3 if len(details) > 2 else max(len(details), 1), 7.6, 2.15, 0.35)
         for axes, detail in zip(panels, details, strict=True):
             changes = residue_changes(detail, result)
@@ -339,7 +342,7 @@ def draw_residues(result: StudyResult, mutation: str) -> DrawnFigure:
         "residue is bold. Desolvation belongs to no single residue and is left out here; it is in the energies folder."
     )
     title = f"Where the change comes from, {mutation}"
-    return _finish(figure, file_stem("residues", mutation), title, caption, "; ".join(spoken) or "no energies")
+    return finish_figure(figure, file_stem("residues", mutation), title, caption, "; ".join(spoken) or "no energies")
 
 
 # --------------------------------------------------------------------------- dynamics
@@ -392,8 +395,8 @@ def draw_dynamics(result: StudyResult, mutation: str) -> DrawnFigure | None:
     if not runs:
         return None
     spoken = []
-    with mpl.rc_context(_STYLE):
-        figure = _figure(7.6, 0.45 + 1.75 * len(runs))
+    with mpl.rc_context(STYLE):
+        figure = new_figure(7.6, 0.45 + 1.75 * len(runs))
         grid = figure.subplots(len(runs), 2, squeeze=False, gridspec_kw={"width_ratios": (1.0, 1.35)})
         for (left, right), (name, dynamics) in zip(grid, runs, strict=True):
             _draw_rmsd(left, dynamics)
@@ -416,7 +419,7 @@ def draw_dynamics(result: StudyResult, mutation: str) -> DrawnFigure | None:
         "C-alpha atom. Runs this short see the pose settle or slip; they do not sample loop or DFG motion."
     )
     title = f"Does the pose stay? {mutation}"
-    return _finish(figure, file_stem("dynamics", mutation), title, caption, "; ".join(spoken))
+    return finish_figure(figure, file_stem("dynamics", mutation), title, caption, "; ".join(spoken))
 
 
 # --------------------------------------------------------------------------- all of them
