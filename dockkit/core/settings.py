@@ -62,6 +62,17 @@ class LigandSettings(_Settings):
     enumerate_stereo: bool = Field(False, description="each isomer of an undefined stereocentre gets a row of its own")
 
 
+class RescoreSettings(_Settings):
+    """Refinement of docked poses before one is chosen: minimisation with the side chains around, then MM-GBSA."""
+
+    max_poses: int = Field(6, ge=0, le=50, description="poses that are refined, one of each cluster; 0: none")
+    shell_angstrom: float = Field(4.0, ge=0, description="residues this near to any of the poses move")
+    cutoff_angstrom: float = Field(9.0, gt=0)
+    dielectric: float = Field(4.0, ge=1)
+    backbone_restraint_kcal_mol_a2: float = Field(5.0, ge=0)
+    max_iterations: int = Field(150, ge=1)
+
+
 class DockingSettings(_Settings):
     """The search for poses."""
 
@@ -70,6 +81,7 @@ class DockingSettings(_Settings):
     n_poses: int = Field(9, ge=1, le=100)
     energy_range_kcal_mol: float = Field(4.0, gt=0)
     use_bound_pose: bool = True
+    rescore: RescoreSettings = RescoreSettings()
 
 
 class DockSettings(_Settings):
