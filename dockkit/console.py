@@ -32,6 +32,11 @@ STAGES: Final[Mapping[str, str]] = {
     "state": "energies",
     "dynamics": "dynamics",
     "comparison": "comparisons",
+    "dock-structure": "structures",
+    "dock-site": "sites",
+    "dock-fresh": "conformers",
+    "dock-poses": "poses",
+    "dock-rescore": "rescoring",
 }
 _COLOURS: Final = {"lost": "red", "weakened": "yellow", "kept": "green", "gained": "cyan"}
 
@@ -91,11 +96,15 @@ class Progress:
 
     def show_plan(self, plan: Plan, stored: Mapping[str, Outcome], out: Path, jobs: int) -> None:
         """Print what will be done and start the bars."""
-        for line in _plan_lines(plan, stored, out, jobs):
+        self.begin(_plan_lines(plan, stored, out, jobs), plan.tasks, stored)
+
+    def begin(self, lines: Sequence[str], tasks: Sequence[Task], stored: Mapping[str, Outcome]) -> None:
+        """Print lines that say what will be done, and start the bars of these tasks."""
+        for line in lines:
             self._console.print(escape(line), soft_wrap=True)
-        counts = Counter(task.step for task in plan.tasks)
-        self._total, self._started = len(plan.tasks), time.monotonic()
-        self._work_left = sum(_work(task) for task in plan.tasks if task.key not in stored)
+        counts = Counter(task.step for task in tasks)
+        self._total, self._started = len(tasks), time.monotonic()
+        self._work_left = sum(_work(task) for task in tasks if task.key not in stored)
         if not self._console.is_terminal:
             return
         self._bars = bars.Progress(
