@@ -213,15 +213,45 @@ def receptor_parameters(receptor: Receptor) -> LigandParameters:
     ForceFieldError
         A residue matches no template (the message names it), or phosaa14SB is not installed.
     """
-    topology = receptor_topology(receptor)
-    files = _files(receptor)
+    return _parametrised(receptor_topology(receptor), receptor.name, _files(receptor))
+
+
+def fragment_parameters(topology: app.Topology, receptor: Receptor, residues: slice) -> LigandParameters:
+    """Return the Amber parameters of a piece of a receptor.
+
+    Parameters
+    ----------
+    topology : openmm.app.Topology
+        Atoms of the piece, capped where it was cut; bonds are added here.
+    receptor : Receptor
+        Of which it is a piece.
+    residues : slice
+        Those of the receptor that the piece holds.
+
+    Returns
+    -------
+    LigandParameters
+        In the topology's atom order.
+
+    Raises
+    ------
+    ForceFieldError
+        As in :func:`receptor_parameters`.
+    """
+    topology.createStandardBonds()
+    _add_other_bonds(topology)
+    phospho = (PHOSPHO_FORCE_FIELD,) if np.isin(receptor.residue_names[residues], sorted(PHOSPHORYLATED)).any() else ()
+    return _parametrised(topology, receptor.name, (PROTEIN_FORCE_FIELD, *phospho))
+
+
+def _parametrised(topology: app.Topology, name: str, files: tuple[str, ...]) -> LigandParameters:
     try:
         system = _force_field(files).createSystem(
             topology, nonbondedMethod=app.NoCutoff, constraints=None, rigidWater=False, removeCMMotion=False
         )
     except ValueError as error:
-        raise ForceFieldError(f"{receptor.name}: {error}") from error
-    return _parameters_of(system, receptor.name, ", ".join(files))
+        raise ForceFieldError(f"{name}: {error}") from error
+    return _parameters_of(system, name, ", ".join(files))
 
 
 def born_parameters(elements: Iterable[str], bond_atoms: IntArray) -> tuple[FloatArray, FloatArray]:
