@@ -16,7 +16,10 @@ from dockkit.core.errors import DockkitError, InputError, StoreError
 
 GOOD, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "dock": "dock ligands into structures, mutants and conformations",
+    "redock": "dock a structure's own ligand again and compare with the crystal",
+}
 """Commands that have a module of their own under dockkit.commands, with what they do.
 
 Such a module has ``add_arguments(parser)`` and ``run(arguments) -> exit code``, and imports nothing heavy at its top.

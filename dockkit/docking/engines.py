@@ -20,7 +20,7 @@ from typing import Final, Protocol
 from dockkit.core.errors import SettingsError, nearest
 from dockkit.core.model import FloatArray, Ligand, Pose, Receptor
 from dockkit.core.settings import DockingSettings
-from dockkit.docking import vina
+from dockkit.docking import flexible, vina
 
 ENTRY_POINT_GROUP: Final = "dockkit.engines"
 """Entry points of installed packages that are engines."""
@@ -114,6 +114,7 @@ BUILT_IN: Final[dict[str, Engine]] = {
         "vina",
         vina.dock,
         vina.optimise,
+        flexible.dock_flexible,
         package="vina",
         reference="Eberhardt et al., J. Chem. Inf. Model. 2021, 61, 3891",
     ),
