@@ -29,6 +29,12 @@ class AtpSettings(_Settings):
     km_wild_type_um: float = Field(25.0, gt=0, description="K_m of the wild type for ATP, uM")
 
 
+class ResistanceSettings(_Settings):
+    """What counts as resistance where its probability is given."""
+
+    fold: float = Field(10.0, gt=1, description="fold change of IC50 that the probability is about")
+
+
 class PreparationSettings(_Settings):
     """How a chain is made ready for modelling."""
 
@@ -285,6 +291,7 @@ class Study(_Settings):
     seed: int = Field(2026, ge=0, le=2**31 - 1)
     temperature_kelvin: float = Field(DEFAULT_TEMPERATURE, gt=0)
     atp: AtpSettings = AtpSettings()
+    resistance: ResistanceSettings = ResistanceSettings()
     structures: StructureSettings = StructureSettings()
     ligands: LigandSettings = LigandSettings()
     docking: DockingSettings = DockingSettings()
