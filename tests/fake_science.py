@@ -84,7 +84,7 @@ def state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
     """Two starts, 0.2 kcal/mol apart in the mutant."""
     name = inputs["ligand"].name
     shift = LOSS[name] * (params["state"] == "mutant")
-    terms = np.array([[-40.0 + shift, -10.0, 12.0, -5.0], [-40.0 + shift, -10.0, 12.0, -5.0]])
+    terms = np.array([[-40.0 + shift, -10.0, 12.0, -5.0, 0.0], [-40.0 + shift, -10.0, 12.0, -5.0, 0.0]])
     terms[1, 0] += 0.2 * (params["state"] == "mutant")
     body, placed = inputs["start"]
     return ComplexState(

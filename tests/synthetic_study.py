@@ -104,7 +104,7 @@ def state(name: str, which: str, mutation: str, seed: int) -> ComplexState:
     """Return one state whose per-residue terms and desolvation add up to the mean of its starts."""
     rng = np.random.default_rng(seed)
     protein = receptor("THR" if which == "wild-type" else "ILE", 0.0 if which == "wild-type" else 0.4)
-    terms = rng.normal((-50.0, -20.0, 30.0, -5.0), 1.0, (3, 4))
+    terms = rng.normal((-50.0, -20.0, 30.0, -5.0, 1.0), 1.0, (3, 5))
     per_residue = rng.normal(-0.5, 0.6, (protein.n_residues, 3))
     rest = terms.sum(axis=1).mean() - per_residue.sum()
     return ComplexState(

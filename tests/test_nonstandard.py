@@ -210,6 +210,7 @@ def test_a_plain_protein_has_the_same_parameters_with_all_files_loaded() -> None
 
 def test_without_phosaa14sb_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     protein._force_field.cache_clear()
+    protein._of_content.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ForceFieldError, match="install the package openmmforcefields"):
         receptor_parameters(phosphorylated("SEP"))

@@ -88,7 +88,7 @@ def test_error_propagates_as_the_derivative_says():
 
 
 def state(receptor, name, sums):
-    terms = np.zeros((len(sums), 4))
+    terms = np.zeros((len(sums), 5))
     terms[:, 0] = sums
     return ComplexState(name, "T315I", receptor, "x", np.zeros((1, 3)), terms, np.zeros((receptor.n_residues, 3)), 0.0)
 

@@ -110,13 +110,18 @@ class DockSettings(_Settings):
 
 
 class RelaxSettings(_Settings):
-    """Minimisation of a shell around the mutation and the ligand; no implicit solvent, charges scaled."""
+    """Minimisation of a shell around the mutation, the ligand with it; no implicit solvent, charges scaled."""
 
-    shell_angstrom: float = Field(6.0, gt=0)
+    shell_angstrom: float = Field(6.0, gt=0, description="residues this near to a mutated one move at first")
+    strain_angstrom: float = Field(
+        4.0, ge=0, description="residues this near relax with and without ligand"
+    )
     dielectric: float = Field(4.0, ge=1)
     cutoff_angstrom: float = Field(10.0, gt=0)
     backbone_restraint_kcal_mol_a2: float = Field(1.0, ge=0)
     max_iterations: int = Field(500, ge=0)
+    strain_iterations: int = Field(1000, ge=0)
+    strain_tolerance: float = Field(1.0, gt=0, description="root-mean-square force at the end, kJ/mol/nm")
     n_rotamers: int = Field(1, ge=1, le=10)
     n_starts: int = Field(3, ge=1, le=20)
     start_noise_angstrom: float = Field(0.05, ge=0)
@@ -128,6 +133,7 @@ class EnergySettings(_Settings):
     solute_dielectric: float = Field(2.0, ge=1)
     solvent_dielectric: float = Field(78.5, gt=1)
     include_surface: bool = True
+    subset_angstrom: float = Field(12.0, gt=0, description="residues this near to the ligand, or mutated, count")
 
 
 Preset = Literal["pocket", "implicit", "explicit"]

@@ -213,6 +213,27 @@ def receptor_parameters(receptor: Receptor) -> LigandParameters:
     ForceFieldError
         A residue matches no template (the message names it), or phosaa14SB is not installed.
     """
+    return _of_content(_Named(receptor))
+
+
+class _Named:
+    """A receptor that equals another with the same atoms and bonds, wherever they stand."""
+
+    def __init__(self, receptor: Receptor) -> None:
+        self.receptor = receptor
+        names = ("residue_names", "atom_names", "elements", "atom_residue", "segments", "chain_ids", "disulfides")
+        self._key = (receptor.name, *(getattr(receptor, name).tobytes() for name in names))
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Named) and self._key == other._key
+
+
+@functools.lru_cache(maxsize=4)
+def _of_content(named: _Named) -> LigandParameters:
+    receptor = named.receptor
     return _parametrised(receptor_topology(receptor), receptor.name, _files(receptor))
 
 

@@ -19,6 +19,7 @@ from dockkit.core.model import Assembly, FloatArray, IntArray, Ligand, LigandPar
 from dockkit.core.residues import WATER, is_polymer
 from dockkit.core.units import ANGSTROM_PER_NM, KCAL_PER_KJ
 from dockkit.forcefield.protein import born_parameters, receptor_parameters, receptor_topology
+from dockkit.forcefield.splice import changed_parameters
 
 ION_RESTRAINT = 10.0
 """Restraint of ions relative to that of the main chain."""
@@ -73,7 +74,9 @@ def combine(first: LigandParameters, second: LigandParameters) -> LigandParamete
     )
 
 
-def assemble(receptor: Receptor, ligand: Ligand, parameters: LigandParameters) -> Assembly:
+def assemble(
+    receptor: Receptor, ligand: Ligand, parameters: LigandParameters, parent: Receptor | None = None
+) -> Assembly:
     """Join a receptor and a ligand.
 
     Parameters
@@ -84,6 +87,9 @@ def assemble(receptor: Receptor, ligand: Ligand, parameters: LigandParameters) -
         Its atom order is that of ``parameters``.
     parameters : LigandParameters
         Of the ligand.
+    parent : Receptor, optional
+        What the receptor was made of by substitutions: its parameters are kept in memory, and only those of changed
+        residues are made anew.
 
     Returns
     -------
@@ -97,7 +103,11 @@ def assemble(receptor: Receptor, ligand: Ligand, parameters: LigandParameters) -
     """
     if parameters.n_atoms != ligand.n_atoms:
         raise ForceFieldError(f"{ligand.name}: {parameters.n_atoms} parameters for {ligand.n_atoms} atoms")
-    whole = combine(receptor_parameters(receptor), parameters)
+    if parent is None:
+        protein = receptor_parameters(receptor)
+    else:
+        protein = changed_parameters(receptor_parameters(parent), parent, receptor)
+    whole = combine(protein, parameters)
     radii, scales = born_parameters([*receptor.elements, *ligand.elements], whole.bond_atoms)
     return Assembly(receptor, ligand.name, ligand.elements, whole, radii, scales)
 

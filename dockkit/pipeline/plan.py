@@ -159,7 +159,7 @@ class _Builder:
         """Add the tasks of one mutation with one ligand; return their keys by role."""
         keys = self._shared(ligand, template)
         mutation = _uniprot_label(variant, template) if self._study.numbering == "author" else variant.label
-        keys.update(self._states(keys, variant, ligand, mutation))
+        keys.update(self._states(keys, variant, ligand, _place(variant, template, self._study.numbering)))
         if self._study.md.enabled:
             keys.update(self._dynamics(keys, variant, ligand, mutation))
         return keys
@@ -216,27 +216,30 @@ class _Builder:
         )
         return keys
 
-    def _states(self, keys: dict[str, str], variant: Variant, ligand: PlannedLigand, mutation: str) -> dict[str, str]:
+    def _states(self, keys: dict[str, str], variant: Variant, ligand: PlannedLigand, place: str) -> dict[str, str]:
         study = self._study
         start = self._add(
             "start",
-            {"variant": variant.label, "numbering": study.numbering, "relax": study.relax.model_dump(mode="json")},
+            {"relax": study.relax.model_dump(mode="json")},
             {role: keys[role] for role in ("receptor", "ligand", "parameters", "pose")},
-            f"common start of {ligand.label}, {variant.label}",
+            f"common start of {ligand.label}",
         )
         made = {"start": start}
+        sites = variant.reversed_to_wild_type
+        shared = study.structures.waters == "none"  # else which waters stay depends on the mutant
         for state in ("wild-type", "mutant"):
+            built = sites if state == "wild-type" and shared else variant
             params = {
-                "variant": variant.label,
+                "variant": built.label,
                 "state": state,
                 "numbering": study.numbering,
                 "relax": study.relax.model_dump(mode="json"),
                 "energy": study.energy.model_dump(mode="json"),
-                "seed": derive_seed(study.seed, "state", mutation, ligand.label),
+                "seed": derive_seed(study.seed, "state", place, ligand.label),
             }
             inputs = {"start": start, "ligand": keys["ligand"], "parameters": keys["parameters"]}
             made[state.replace("-", "_")] = self._add(
-                "state", params, inputs, f"{state} energies of {ligand.label}, {variant.label}"
+                "state", params, inputs, f"{state} energies of {ligand.label}, {built.label}"
             )
         return made
 
@@ -272,6 +275,15 @@ class _Builder:
             {"kinase": fingerprint(self._kinase)},
         )
         return made
+
+
+def _place(variant: Variant, template: Template, numbering: str) -> str:
+    """Return the UniProt numbers of the sites: what wild type and mutants of one place draw their seeds from."""
+    numbers = [
+        template.uniprot.get(site.number, site.number) if numbering == "author" else site.number
+        for site in variant.substitutions
+    ]
+    return "/".join(str(number) for number in numbers)
 
 
 def _uniprot_label(variant: Variant, template: Template) -> str:

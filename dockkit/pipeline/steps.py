@@ -23,7 +23,6 @@ from dockkit.core.model import (
     ComplexState,
     DynamicsComparison,
     FloatArray,
-    IntArray,
     Kinase,
     Ligand,
     LigandParameters,
@@ -48,6 +47,7 @@ from dockkit.kinase import identify_kinase, load_kinase, measure_conformation
 from dockkit.ligand import load_ligand
 from dockkit.mutation import build_variant, check_variant, parse_variant, site_indices
 from dockkit.mutation.waters import displaced_waters, without_waters
+from dockkit.pipeline.legs import choose_zones, energy_atoms, settle_core, settle_shell
 from dockkit.pipeline.prepare import chain_differences
 from dockkit.sampling import minimise, replica_seeds, run_dynamics
 from dockkit.structure import catalogue, prepare_receptor, read_structure
@@ -57,6 +57,9 @@ ENERGY_SUBSET_ANGSTROM = 10.0
 
 BOUND_WITHIN_ANGSTROM = 4.0
 """A group of a structure file this close to the chosen chain may be the ligand's bound pose."""
+
+START_ITERATIONS = 1000
+"""L-BFGS iterations of the common start; some 2 s for a kinase domain."""
 
 Params = dict[str, Any]
 Inputs = dict[str, Any]
@@ -183,20 +186,23 @@ def _path_variant(params: Params) -> Variant:
 
 
 def run_start(params: Params, inputs: Inputs, work_dir: Path) -> tuple[Receptor, Pose]:
-    """Relax the complex as given, before any mutation: the common start of wild type and mutant.
+    """Relax the complex as given, before any mutation: the common start of the wild type and every mutant.
 
-    From a common minimum the two states differ near the mutation only; started from the unrelaxed structure each would
+    From a common minimum the states differ near the mutation only; started from the unrelaxed structure each would
     find a minimum of its own, far away from the mutation too, and that noise would stand in ddG.
     """
     receptor, ligand, pose = inputs["receptor"], inputs["ligand"], inputs["pose"]
     relax = RelaxSettings(**params["relax"])
-    variant = parse_variant(params["variant"])
-    check_variant(receptor, variant, params["numbering"])
-    receptor = _without_displaced(receptor, ligand, pose, variant, params["numbering"])
-    mobile, kept = _shell(receptor, pose, variant, params)
     assembly = assemble(receptor, ligand, inputs["parameters"])
-    turned = turn_hydroxyls(assembly, _complex(receptor, pose), mobile, relax.dielectric)
-    xyz, _ = _relax(assembly, make_region(assembly, mobile, kept), turned, relax)
+    everything = np.arange(receptor.n_residues)
+    turned = turn_hydroxyls(assembly, _complex(receptor, pose), everything, relax.dielectric)
+    region = make_region(assembly, everything, everything)
+    system = region_system(
+        assembly, region, turned,
+        dielectric=relax.dielectric, cutoff=relax.cutoff_angstrom,
+        backbone_restraint=relax.backbone_restraint_kcal_mol_a2,
+    )  # fmt: skip
+    xyz, _ = minimise(system, region, turned, START_ITERATIONS)
     n = receptor.n_atoms
     return dataclasses.replace(receptor, coordinates=xyz[:n]), dataclasses.replace(pose, coordinates=xyz[n:])
 
@@ -214,55 +220,49 @@ def _without_displaced(
     return without_waters(receptor, displaced_waters(model.receptor, site_indices(receptor, variant, numbering)))
 
 
-def _shell(receptor: Receptor, pose: Pose, variant: Variant, params: Params) -> tuple[IntArray, IntArray]:
-    relax = RelaxSettings(**params["relax"])
-    sites = site_indices(receptor, variant, params["numbering"])
-    return select_residues(receptor, pose.coordinates, sites, relax.shell_angstrom, relax.cutoff_angstrom)
-
-
 def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
     """Build one state of a complex on the common start, relax it from several starts, and take its binding energies."""
     ligand, (receptor, pose) = inputs["ligand"], inputs["start"]
-    relax, energy = RelaxSettings(**params["relax"]), EnergySettings(**params["energy"])
-    variant = _path_variant(params)
-    mobile, kept = _shell(receptor, pose, variant, params)
+    relax, energy, numbering = RelaxSettings(**params["relax"]), EnergySettings(**params["energy"]), params["numbering"]
+    given = parse_variant(params["variant"])
+    check_variant(receptor, given, numbering)
+    receptor = _without_displaced(receptor, ligand, pose, given, numbering)
+    sites = site_indices(receptor, given, numbering)
+    zones = choose_zones(receptor, pose, sites, relax)
     models = build_variant(
-        receptor,
-        variant,
-        numbering=params["numbering"],
-        ligand_coordinates=pose.coordinates,
-        ligand_elements=ligand.elements,
-        n_models=relax.n_rotamers,
-    )
-    assembly = assemble(models[0].receptor, ligand, inputs["parameters"])
-    region = make_region(assembly, mobile, kept)
-    origins = [_built(assembly, model.receptor, pose, mobile, relax) for model in models]
-    trials = [_relax(assembly, region, origin, relax) for origin in origins]
-    chosen = int(np.argmin([value for _, value in trials]))
-    starts = [trials[chosen][0]]
+        receptor, _path_variant(params), numbering=numbering, ligand_coordinates=pose.coordinates,
+        ligand_elements=ligand.elements, n_models=relax.n_rotamers,
+    )  # fmt: skip
+    assembly = assemble(models[0].receptor, ligand, inputs["parameters"], receptor)
+    settled = []
+    for model in models:
+        origin = turn_hydroxyls(assembly, _complex(model.receptor, pose), zones.shell, relax.dielectric)
+        first = settle_shell(assembly, zones, origin, relax)
+        settled.append((origin, first, settle_core(assembly, zones, first, origin, pose.coordinates, relax)))
+    chosen = int(np.argmin([leg.energy for _, _, leg in settled]))
+    origin, first, leg = settled[chosen]
+    legs, core = [leg], make_region(assembly, zones.core, zones.core_kept)
     for k in range(1, relax.n_starts):
-        shaken = _shaken(assembly, region, origins[chosen], relax.start_noise_angstrom, params["seed"] + k)
-        starts.append(_relax(assembly, region, shaken, relax)[0])
-    evaluator = BindingEnergy(assembly, energy)
-    terms = np.array([evaluator.terms(xyz) for xyz in starts])
-    contributions, desolvation = evaluator.per_residue(starts[0])
+        shaken = _shaken(assembly, core, first, relax.start_noise_angstrom, params["seed"] + k)
+        legs.append(settle_core(assembly, zones, shaken, origin, pose.coordinates, relax))
+    counted = energy_atoms(receptor, pose, sites, energy.subset_angstrom)
+    evaluator = BindingEnergy(assembly, energy, np.flatnonzero(np.isin(assembly.receptor.atom_residue, counted)))
+    terms = np.array([[*evaluator.terms(leg.coordinates), leg.strain] for leg in legs])
+    contributions, desolvation = evaluator.per_residue(legs[0].coordinates)
     n = assembly.receptor.n_atoms
+    label = "; ".join(models[chosen].rotamers)
     return ComplexState(
         state=params["state"],
         variant=params["variant"],
-        receptor=dataclasses.replace(models[chosen].receptor, coordinates=starts[0][:n]),
+        receptor=dataclasses.replace(models[chosen].receptor, coordinates=legs[0].coordinates[:n]),
         ligand=ligand.name,
-        ligand_coordinates=starts[0][n:],
+        ligand_coordinates=legs[0].coordinates[n:],
         terms=terms,
         per_residue=contributions,
-        desolvation=desolvation,
-        start_labels=tuple(f"{'; '.join(models[chosen].rotamers)} start {k}" for k in range(len(starts))),
+        desolvation=desolvation + legs[0].strain,
+        start_labels=tuple(f"{label} start {k}" for k in range(len(legs))),
         warnings=_model_warnings(receptor, pose),
     )
-
-
-def _built(assembly: Assembly, receptor: Receptor, pose: Pose, mobile: IntArray, relax: RelaxSettings) -> FloatArray:
-    return turn_hydroxyls(assembly, _complex(receptor, pose), mobile, relax.dielectric)
 
 
 def _model_warnings(receptor: Receptor, pose: Pose) -> tuple[str, ...]:
@@ -290,18 +290,6 @@ def _shaken(assembly: Assembly, region: Region, xyz: FloatArray, noise: float, s
         entropy = [seed, *keys[atom].encode("utf-8")]
         moved[atom] += np.random.default_rng(entropy).normal(scale=noise, size=3)
     return moved
-
-
-def _relax(assembly: Assembly, region: Region, xyz: FloatArray, relax: RelaxSettings) -> tuple[FloatArray, float]:
-    system = region_system(
-        assembly,
-        region,
-        xyz,
-        dielectric=relax.dielectric,
-        cutoff=relax.cutoff_angstrom,
-        backbone_restraint=relax.backbone_restraint_kcal_mol_a2,
-    )
-    return minimise(system, region, xyz, relax.max_iterations)
 
 
 def run_pocket_dynamics(params: Params, inputs: Inputs, work_dir: Path) -> Trajectory:
@@ -361,8 +349,8 @@ STEPS: dict[str, Step] = {
     "ligand": Step("2", run_ligand),
     "parameters": Step("1", run_parameters),
     "pose": Step("1", run_pose),
-    "start": Step("3", run_start),
-    "state": Step("4", run_state),
+    "start": Step("4", run_start),
+    "state": Step("5", run_state),
     "dynamics": Step("3", run_pocket_dynamics),
     "comparison": Step("1", run_comparison),
 }

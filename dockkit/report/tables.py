@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dockkit.core.files import atomic_write_text
-from dockkit.core.model import TERM_NAMES, ComplexState, ResistanceRow, RowDetail, StudyResult
+from dockkit.core.model import STATE_TERM_NAMES, ComplexState, ResistanceRow, RowDetail, StudyResult
 from dockkit.report.notation import residue_label, residue_numbers, row_stems
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(ResistanceRow))
@@ -79,7 +79,7 @@ def _states(detail: RowDetail) -> list[ComplexState]:
 
 
 def term_rows(detail: RowDetail) -> list[list[Any]]:
-    """Return one line per state and start: state, variant, start, label, the four terms and their sum (kcal/mol)."""
+    """Return one line per state and start: state, variant, start, label, the terms and their sum (kcal/mol)."""
     lines: list[list[Any]] = []
     for state in _states(detail):
         for start, terms in enumerate(state.terms.tolist()):
@@ -105,7 +105,7 @@ def residue_rows(detail: RowDetail, result: StudyResult) -> list[list[Any]]:
                 [state.state, chain, number or None, insertion, name, residue_label(name, number), *terms, sum(terms)]
             )
         rest = float(state.desolvation)
-        lines.append([state.state, "", None, "", "", "desolvation", None, None, None, rest])
+        lines.append([state.state, "", None, "", "", "desolvation and strain", None, None, None, rest])
     return lines
 
 
@@ -130,7 +130,7 @@ def write_energies(result: StudyResult, out_dir: Path) -> list[Path]:
         A file could not be written.
     """
     folder = out_dir / "energies"
-    term_header = ["state", "variant", "start", "start_label", *(f"{name}_kcal_mol" for name in TERM_NAMES)]
+    term_header = ["state", "variant", "start", "start_label", *(f"{name}_kcal_mol" for name in STATE_TERM_NAMES)]
     residue_header = ["state", "chain", "residue_number", "insertion_code", "residue_name", "residue"]
     residue_header += [f"{name}_kcal_mol" for name in ("vdw", "coulomb", "gb", "total")]
     details = (*result.rows, *result.atp)

@@ -32,6 +32,7 @@ from dockkit.core.model.comparisons import (
 )
 from dockkit.core.model.dynamics import Trajectory
 from dockkit.core.model.energies import (
+    STATE_TERM_NAMES,
     TERM_NAMES,
     Assembly,
     ComplexState,
@@ -102,6 +103,7 @@ __all__ = [
     "StructureEntry",
     "StudyResult",
     "Substitution",
+    "STATE_TERM_NAMES",
     "TERM_NAMES",
     "Trajectory",
     "Variant",

@@ -105,6 +105,9 @@ class Estimate:
 TERM_NAMES = ("vdw", "coulomb", "gb", "surface")
 """MM-GBSA terms of a binding energy, in column order."""
 
+STATE_TERM_NAMES = (*TERM_NAMES, "strain")
+"""The same of a relaxed state, with what ligand and receptor would gain by relaxing without each other."""
+
 
 @dataclass(frozen=True, slots=True)
 class ComplexState:
@@ -121,13 +124,15 @@ class ComplexState:
         Ligand name.
     ligand_coordinates : (n_ligand_atoms, 3) float
         Angstrom, relaxed, best start.
-    terms : (n_starts, 4) float
-        vdw, coulomb, gb, surface of E(complex) - E(receptor) - E(ligand), kcal/mol, one row per start.
+    terms : (n_starts, 5) float
+        vdw, coulomb, gb, surface of E(complex) - E(receptor) - E(ligand) at one geometry, and the strain of receptor
+        and ligand (the ligand's against the common start of every state), kcal/mol, one row per start.
     per_residue : (n_residues, 3) float
         Each residue's direct interaction with the ligand in the first start (the geometry shown): vdw, coulomb, gb
         (screening), kcal/mol. ``desolvation`` holds what cannot be assigned to a residue pair.
     desolvation : float
-        GB self-energy change and surface term of the first start, kcal/mol; per_residue + desolvation = its terms' sum.
+        What belongs to no pair in the first start: change of GB self-energies, surface and strain, kcal/mol;
+        per_residue + desolvation = the sum of its terms.
     start_labels : tuple of str
         How each start was made (rotamer, seed).
     warnings : tuple of str
@@ -148,7 +153,7 @@ class ComplexState:
         """Copy, freeze and check the arrays."""
         try:
             freeze(self, "ligand_coordinates", np.float64, (None, 3))
-            freeze(self, "terms", np.float64, (None, 4))
+            freeze(self, "terms", np.float64, (None, len(STATE_TERM_NAMES)))
             freeze(self, "per_residue", np.float64, (self.receptor.n_residues, 3))
         except ValueError as error:
             raise EnergyError(f"{self.variant} with {self.ligand}: {error}") from error
