@@ -14,7 +14,7 @@ import dockkit
 PACKAGE = Path(dockkit.__file__).parent
 STAGES = {
     "kinase", "structure", "mutation", "ligand", "forcefield", "docking", "sampling", "energy", "analysis",
-    "resistance", "report",
+    "resistance", "report", "calibration",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     "core": set(),
