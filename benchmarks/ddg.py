@@ -1,12 +1,19 @@
 """Accuracy of ddG of binding against measured values.
 
-Reads a table with the columns ``tki, mutation, ddg_exp`` (kcal/mol, mutant minus wild type) and prepared complexes
-``<tki>_nowat_protein.pdb`` / ``<tki>_nowat_ligand.sdf``; computes each point the way ``dockkit compare`` does, without
-dynamics; writes ``points.csv`` and ``summary.json``. It can be interrupted and continued: points already in
-``points.csv`` with the same settings are kept.
+Reads a table of measured ddG (see `ddg_data.py` for the two formats), computes each point as `dockkit compare` does,
+without dynamics and without ATP, and writes into --out: `points.csv` (every point: measured, predicted, error, terms,
+features, flags), `summary.json` (flat: metric -> number), `groups.csv` (by drug, kinase, charge and distance class),
+`paired.csv` (differences to the null model and to published predictions over the same resamples), `worst.csv`,
+`reliability.csv/.png` and `confidence.csv`. It can be interrupted and continued: `computed.csv` grows by a row a point.
 
-    python benchmarks/ddg.py --table ../shared/data/abl1_hauser2018/abl1_hauser2018.csv \
+    python benchmarks/ddg.py --table ../shared/data/abl1_hauser2018/abl1_hauser2018.csv --gene ABL1 \
         --complexes ../shared/data/abl1_hauser2018/complexes --out benchmarks/out/ddg
+
+    python benchmarks/ddg.py --table ../shared/data/davis2011/davis2011_mutants.csv --genes EGFR KIT --limit 10 \
+        --complexes ../shared/data/structures --out benchmarks/out/ddg-davis
+
+`*_calibrated` is the calibration fitted without the drug of the point (where the drug was among the fitted points);
+`*_calibrated_shipped` the one that users get, which has seen those points.
 """
 
 from __future__ import annotations
@@ -14,173 +21,237 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENMM_CPU_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
-from scipy.stats import pearsonr, rankdata, spearmanr
+from ddg_data import CEILING_NM, Source, find_source, prepare, read_table, select
+from ddg_score import write_all
 
+from dockkit.calibration import measure_features
 from dockkit.core.errors import DockkitError
-from dockkit.core.settings import EnergySettings, RelaxSettings
+from dockkit.core.model import TERM_NAMES
+from dockkit.core.settings import DockingSettings, EnergySettings, RelaxSettings
+from dockkit.kinase import load_kinase
 from dockkit.pipeline import steps
 from dockkit.resistance import paired_difference
 
-RESISTANT = 1.36
-"""kcal/mol: a ten-fold change at 298 K."""
-
-_PREPARED: dict[str, dict] = {}
-
-
-def prepared(complexes: Path, name: str) -> dict:
-    """Return receptor, ligand, parameters and pose of one complex, prepared once per process."""
-    if name not in _PREPARED:
-        stem = complexes / f"{name}_nowat"
-        receptor = steps.run_receptor(
-            {
-                "entry": f"{stem}_protein.pdb",
-                "chain": "",
-                "preparation": {"waters": "none"},
-                "numbering": "uniprot",
-                "kinase": "",
-                "seed": 0,
-            },
-            {},
-            Path(),
-        )
-        ligand = steps.run_ligand(
-            {"ligand": f"{stem}_ligand.sdf", "label": "", "keep_state": False, "seed": 0}, {}, Path()
-        )
-        parameters = steps.run_parameters({}, {"ligand": ligand}, Path())
-        pose = steps.pose_from_input(receptor, ligand)
-        _PREPARED[name] = {"receptor": receptor, "ligand": ligand, "parameters": parameters, "pose": pose}
-    return _PREPARED[name]
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "abl1_hauser2018"
+COMPUTED = (
+    "kinase", "drug", "mutation", "ddg", "sem", *TERM_NAMES, "distance_angstrom", "charge_change", "n_sites",
+    "overlap_angstrom", "wild_type_spread", "modelled", "docked", "structure", "rotamer", "per_start", "seconds",
+    "seconds_start", "seconds_wild_type", "seconds_mutant", "seconds_prepare", "memory_mb", "message",
+)  # fmt: skip
+_HELD: dict[str, Any] = {}
 
 
-def one_point(complexes: Path, name: str, mutation: str, relax: dict, energy: dict, seed: int) -> dict:
-    """Return one predicted ddG with its error, time and message."""
-    start = time.perf_counter()
-    row: dict = {"tki": name, "mutation": mutation, "ddg": np.nan, "sem": np.nan, "message": ""}
+def one_point(task: dict[str, Any]) -> dict[str, Any]:
+    """Return one predicted ddG with its terms, features, times and message."""
+    row: dict[str, Any] = dict.fromkeys(COMPUTED, np.nan)
+    row |= {key: task[key] for key in ("kinase", "drug", "mutation")} | {"message": ""}
     try:
-        inputs = prepared(complexes, name)
-        start = time.perf_counter()
-        common = {"variant": mutation, "numbering": "uniprot", "relax": relax}
-        inputs = {**inputs, "start": steps.run_start(common, inputs, Path())}
-        states = [
-            steps.run_state(
-                {
-                    "variant": mutation,
-                    "state": state,
-                    "numbering": "uniprot",
-                    "relax": relax,
-                    "energy": energy,
-                    "seed": seed,
-                },
-                inputs,
-                Path(),
-            )
-            for state in ("wild-type", "mutant")
-        ]
-        estimate = paired_difference(*states)
-        terms = states[1].terms.mean(axis=0) - states[0].terms.mean(axis=0)
-        row.update(
-            ddg=estimate.value, sem=estimate.sem, **dict(zip(("vdw", "coulomb", "gb", "surface"), terms, strict=True))
-        )
-        row["rotamer"] = states[1].start_labels[0]
-        row["per_start"] = " ".join(f"{v:.2f}" for v in states[1].terms.sum(1) - states[0].terms.sum(1))
+        begin = time.perf_counter()
+        held = _complex(task)
+        row["seconds_prepare"] = time.perf_counter() - begin
+        row |= _energies(task, held)
     except DockkitError as error:
         row["message"] = f"{type(error).__name__}: {error}"
-    row["seconds"] = time.perf_counter() - start
+    row["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return row
 
 
-def scores(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
-    """Return RMSE, MUE, Pearson, Spearman and AUROC (resistant above 1.36 kcal/mol)."""
-    error = predicted - measured
-    out = {"rmse": float(np.sqrt(np.mean(error**2))), "mue": float(np.mean(np.abs(error)))}
-    if np.ptp(predicted) > 0:
-        out["pearson"] = float(pearsonr(predicted, measured)[0])
-        out["spearman"] = float(spearmanr(predicted, measured)[0])
-        positive = measured > RESISTANT
-        if positive.any() and not positive.all():
-            ranks = rankdata(predicted)
-            n = positive.sum()
-            out["auroc"] = float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (~positive).sum()))
-    return out
+def _complex(task: dict[str, Any]) -> dict[str, Any]:
+    """Return the prepared complex of a task, kept for the next one with the same."""
+    key = f"{task['kinase']} {task['drug']}"
+    if key not in _HELD:
+        _HELD.clear()
+        source: Source = find_source(
+            task["folders"], task["kinase"], task["drug"], task["smiles"], task["all_mutations"]
+        )
+        _HELD[key] = prepare(source, task["kinase"], task["cache"], task["docking"], task["seed"])
+    held: dict[str, Any] = _HELD[key]
+    return held
+
+
+def states_of(
+    held: dict[str, Any], mutation: str, relax: dict[str, Any], energy: dict[str, Any], seed: int
+) -> tuple[Any, Any, list[float]]:
+    """Return the wild-type and the mutant state by the pipeline's own steps, and the seconds of each step."""
+    common = {"variant": mutation, "numbering": "uniprot", "relax": relax}
+    clock = [time.perf_counter()]
+    inputs = {**held, "start": steps.run_start(common, held, Path())}
+    clock.append(time.perf_counter())
+    states = []
+    for state in ("wild-type", "mutant"):
+        states.append(steps.run_state({**common, "state": state, "energy": energy, "seed": seed}, inputs, Path()))
+        clock.append(time.perf_counter())
+    return states[0], states[1], np.diff(clock).tolist()
+
+
+def _energies(task: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
+    wild_type, mutant, seconds = states_of(held, task["mutation"], task["relax"], task["energy"], task["seed"])
+    estimate = paired_difference(wild_type, mutant)
+    receptor = held["receptor"]
+    features = measure_features(
+        wild_type,
+        mutant,
+        estimate,
+        kinase=load_kinase(receptor.kinase).gene,
+        modelled=receptor.modelled,
+        docked=held["pose"].engine != "bound",
+    )
+    terms = mutant.terms.mean(axis=0) - wild_type.terms.mean(axis=0)
+    both = mutant.terms.sum(axis=1) - wild_type.terms.sum(axis=1)
+    names = ("distance_angstrom", "charge_change", "n_sites", "overlap_angstrom", "wild_type_spread", "kinase")
+    return {
+        "ddg": estimate.value,
+        "sem": estimate.sem,
+        **dict(zip(TERM_NAMES, terms, strict=True)),
+        **{name: getattr(features, name) for name in (*names, "modelled", "docked")},
+        "structure": receptor.name,
+        "rotamer": mutant.start_labels[0] if mutant.start_labels else "",
+        "per_start": " ".join(f"{value:.2f}" for value in both),
+        "seconds": sum(seconds),
+        **dict(zip(("seconds_start", "seconds_wild_type", "seconds_mutant"), seconds, strict=True)),
+    }
+
+
+def compute(table: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:
+    """Return the predictions of every point, computed now or in an earlier run with the same settings."""
+    relax = RelaxSettings(**options.relax).model_dump()
+    energy = EnergySettings(**options.energy).model_dump()
+    docking = DockingSettings(**options.docking).model_dump()
+    versions = {name: steps.STEPS[name].version for name in ("receptor", "pose", "start", "state")}
+    stamp_text = json.dumps(
+        {
+            "relax": relax, "energy": energy, "docking": docking, "seed": options.seed, "versions": versions,
+            "complexes": [str(folder.name) for folder in options.complexes],
+        },
+        sort_keys=True,
+    )  # fmt: skip
+    path, stamp = options.out / "computed.csv", options.out / "settings.json"
+    if path.is_file() and (not stamp.is_file() or stamp.read_text(encoding="utf-8") != stamp_text):
+        path.replace(options.out / "computed-other-settings.csv")
+        print("computed.csv is of other settings or versions; put aside as computed-other-settings.csv", flush=True)
+    stamp.write_text(stamp_text, encoding="utf-8")
+    if not path.is_file():
+        path.write_text(",".join(COMPUTED) + "\n", encoding="utf-8")
+    done = pd.read_csv(path)
+    named = (table["kinase"] != "").all()
+    held = zip(done["drug"], done["mutation"], done["kinase"].fillna("") if named else [""] * len(done), strict=True)
+    seen = set(held)
+    tasks = [
+        {
+            **{key: row[key] for key in ("kinase", "drug", "mutation")},
+            "smiles": row.get("smiles", ""),
+            "all_mutations": table.loc[table["drug"] == row["drug"], "mutation"].tolist(),
+            "folders": options.complexes, "cache": options.out / "prepared", "docking": docking,
+            "relax": relax, "energy": energy, "seed": options.seed,
+        }
+        for row in table.sort_values(["kinase", "drug"], kind="stable").to_dict("records")
+        if (row["drug"], row["mutation"], row["kinase"]) not in seen
+    ]  # fmt: skip
+    with ProcessPoolExecutor(options.jobs) as pool:
+        futures = [pool.submit(one_point, task) for task in tasks]
+        for count, future in enumerate(as_completed(futures), 1):
+            row = future.result()
+            pd.DataFrame([row])[list(COMPUTED)].to_csv(path, mode="a", header=False, index=False)
+            print(
+                f"{count}/{len(tasks)} {row['drug']} {row['mutation']} {row['ddg']:+.2f} {row['message']}", flush=True
+            )
+    return pd.read_csv(path)
+
+
+def given(options: argparse.Namespace, table: pd.DataFrame) -> pd.DataFrame:
+    """Return predictions of a file, their features measured on the unrelaxed complexes where the file lacks them."""
+    found = pd.read_csv(options.predictions).rename(columns={"tki": "drug"})
+    found["drug"] = found["drug"].str.lower()
+    if "distance_angstrom" in found:
+        return found
+    rows = []
+    for drug, part in found.groupby("drug"):
+        gene = table.loc[table["drug"] == drug, "kinase"].iloc[0] if (table["drug"] == drug).any() else ""
+        source = find_source(options.complexes, gene, str(drug), "", [])
+        held = prepare(source, gene, options.out / "prepared", {}, options.seed)
+        rows += [{**row, **_geometry(held, row["mutation"])} for row in part.to_dict("records")]
+    return pd.DataFrame(rows)
+
+
+def _geometry(held: dict[str, Any], mutation: str) -> dict[str, Any]:
+    receptor, ligand = held["receptor"], held["pose"].coordinates
+    parts = mutation.split("/")
+    sites = np.isin(receptor.uniprot_numbers, [int(part[1:-1]) for part in parts])[receptor.atom_residue]
+    chosen = receptor.coordinates[sites & (receptor.elements != "H")]
+    charge = {"R": 1, "K": 1, "D": -1, "E": -1}
+    distance = np.linalg.norm(chosen[:, None] - ligand[None], axis=2).min() if len(chosen) else np.inf
+    change = sum(charge.get(part[-1], 0) - charge.get(part[0], 0) for part in parts)
+    return {"distance_angstrom": distance, "charge_change": change, "n_sites": len(parts)}
+
+
+def arguments() -> argparse.Namespace:
+    """Return the parsed command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", type=Path, default=DATA / "abl1_hauser2018.csv")
+    parser.add_argument("--complexes", type=Path, nargs="+", default=[DATA / "complexes"])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--columns", nargs="*", help="published predictions to score too (default: every ddg_ column)")
+    parser.add_argument(
+        "--gene", default="", help="kinase of a table that does not name it; else read from the complex"
+    )
+    parser.add_argument("--genes", nargs="*", default=[], help="only these kinases")
+    parser.add_argument("--mutations", nargs="*", default=[], help="only these")
+    parser.add_argument("--drugs", nargs="*", default=[], help="only these")
+    parser.add_argument("--limit", type=int, default=0, help="drugs per mutation: those tightest on the wild type")
+    parser.add_argument("--ceiling", type=float, default=CEILING_NM, help="nM; measured values there are bounds")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--relax", type=json.loads, default={}, help="JSON of RelaxSettings to change")
+    parser.add_argument("--energy", type=json.loads, default={}, help="JSON of EnergySettings to change")
+    parser.add_argument("--docking", type=json.loads, default={}, help="JSON of DockingSettings to change")
+    parser.add_argument("--predictions", type=Path, help="score this file's drug (or tki), mutation, ddg, ... instead")
+    parser.add_argument("--resample", help="column resampled whole in the bootstrap, e.g. mutation (default: points)")
+    parser.add_argument("--what", default="ddG of imatinib, dasatinib and bosutinib with ABL1 mutants (crystal poses)")
+    parser.add_argument("--accuracy", type=Path, help="also write the record that reports quote")
+    return parser.parse_args()
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = Path(__file__).resolve().parents[2] / "shared" / "data" / "abl1_hauser2018"
-    parser.add_argument("--table", type=Path, default=data / "abl1_hauser2018.csv")
-    parser.add_argument("--complexes", type=Path, default=data / "complexes")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--relax", type=json.loads, default={}, help="JSON of RelaxSettings to change")
-    parser.add_argument("--energy", type=json.loads, default={}, help="JSON of EnergySettings to change")
-    parser.add_argument("--what", default="ddG of imatinib, dasatinib and bosutinib with ABL1 mutants (crystal poses)")
-    parser.add_argument("--accuracy", type=Path, help="also write the record that reports quote")
-    parser.add_argument(
-        "--self", action="store_true", help="replace every mutation by the wild type: the noise control"
-    )
-    options = parser.parse_args()
-    relax = RelaxSettings(**options.relax).model_dump()
-    energy = EnergySettings(**options.energy).model_dump()
-    table = pd.read_csv(options.table)
-    measured = [c for c in table.columns if c.startswith("ddg_") and not c.endswith(("err", "sd3"))]
+    options = arguments()
     options.out.mkdir(parents=True, exist_ok=True)
-    points = options.out / "points.csv"
-    settings = json.dumps({"relax": relax, "energy": energy, "seed": options.seed}, sort_keys=True)
-    stamp = options.out / "settings.json"
-    done = pd.DataFrame(columns=["tki", "mutation"])
-    if points.is_file() and stamp.is_file() and stamp.read_text() == settings:
-        done = pd.read_csv(points)
-    stamp.write_text(settings)
-    seen = set(zip(done["tki"], done["mutation"], strict=True))
-    rows = done.to_dict("records")
-    with ProcessPoolExecutor(options.jobs) as pool:
-        futures = []
-        for tki, mutation in zip(table["tki"], table["mutation"], strict=True):
-            wanted = mutation[:-1] + mutation[0] if options.self else mutation
-            if (tki, wanted) not in seen:
-                futures.append(pool.submit(one_point, options.complexes, tki, wanted, relax, energy, options.seed))
-        for count, future in enumerate(as_completed(futures), 1):
-            row = future.result()
-            rows.append(row)
-            pd.DataFrame(rows).to_csv(points, index=False)
-            print(
-                f"{count}/{len(futures)} {row['tki']} {row['mutation']} {row['ddg']:.2f} {row['message']}",
-                flush=True,
-            )
-    result = pd.DataFrame(rows)
-    if options.self:
-        print(result.groupby("tki")["ddg"].agg(lambda v: float(np.sqrt(np.mean(v**2)))))
-        return
-    merged = table.merge(result, on=["tki", "mutation"])
-    good = merged[np.isfinite(merged["ddg"])]
-    exp = good["ddg_exp"].to_numpy()
-    summary: dict[str, float] = {
-        "n": len(good), "n_failed": len(merged) - len(good), "n_resistant": int((exp > RESISTANT).sum()),
-        "seconds_per_prediction": float(good["seconds"].median()),
-        **scores(good["ddg"].to_numpy(), exp),
-    }  # fmt: skip
-    summary |= {f"{k}_null": v for k, v in scores(np.zeros(len(exp)), exp).items()}
-    for column in (c for c in measured if c != "ddg_exp"):
-        summary |= {f"{k}_{column}": v for k, v in scores(good[column].to_numpy(), exp).items()}
-    for tki, part in good.groupby("tki"):
-        summary |= {f"{k}_{tki}": v for k, v in scores(part["ddg"].to_numpy(), part["ddg_exp"].to_numpy()).items()}
-    (options.out / "summary.json").write_text(json.dumps(summary, indent=1))
-    print(json.dumps(summary, indent=1))
+    table, published, left = read_table(options.table, options.gene, options.ceiling)
+    for text in left:
+        print(f"left out: {text}", flush=True)
+    published = published if options.columns is None else options.columns
+    unknown = [column for column in published if column not in table]
+    if unknown:
+        raise SystemExit(f"{options.table}: no column {', '.join(unknown)}; it has {', '.join(table.columns)}")
+    table = select(table, options.genes, options.mutations, options.drugs, options.limit)
+    if table.empty:
+        raise SystemExit("no point is left; see --genes, --mutations, --drugs")
+    predicted = given(options, table) if options.predictions else compute(table, options)
+    keys = ["drug", "mutation"] + (["kinase"] if "kinase" in predicted and (table["kinase"] != "").all() else [])
+    drop = [c for c in ("measured", "side", "smiles", "error", *published) if c in predicted]
+    extra = [c for c in predicted if c in table and c not in keys and c not in drop]
+    points = table.drop(columns=extra).merge(predicted.drop(columns=drop), on=keys, how="left")
+    if points["ddg"].notna().sum() < 3:
+        raise SystemExit(f"only {points['ddg'].notna().sum()} points have a prediction; see {options.out}/computed.csv")
+    summary = write_all(points, published, options.out, options.resample, options.seed)
+    print(json.dumps({k: round(v, 3) for k, v in summary.items() if not k.endswith(("_low", "_high"))}, indent=1))
     if options.accuracy:
-        keys = ("n", "rmse", "mue", "pearson", "spearman", "auroc", "rmse_null")
-        record = {"what": options.what, "date": date.today().isoformat(), **{k: summary[k] for k in keys}}
-        options.accuracy.write_text(json.dumps(record, indent=1) + "\n")
+        names = ("n", "rmse", "mue", "pearson", "spearman", "auroc", "rmse_null")
+        record = {"what": options.what, "date": date.today().isoformat(), **{k: summary[k] for k in names}}
+        record["n"] = int(record["n"])
+        options.accuracy.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

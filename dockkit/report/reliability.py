@@ -59,5 +59,6 @@ def draw_reliability(
         f"Predicted probability of {what} against the share of measured points that have it, {numbers.sum()} points; "
         f"bars: 95% Wilson intervals; dashed: probabilities that mean what they say.{score}"
     )
-    spoken = "; ".join(f"predicted {a:.2f}, measured {b:.2f} ({n} points)" for a, b, n in zip(x, y, numbers, strict=True))
+    bins = zip(x, y, numbers, strict=True)
+    spoken = "; ".join(f"predicted {a:.2f}, measured {b:.2f} ({n} points)" for a, b, n in bins)
     return finish_figure(figure, "reliability", "Do the probabilities hold?", caption, spoken)

@@ -20,6 +20,10 @@ class ResistanceRow:
     """One row of the result table: kinase x mutation x ligand. Energies in kcal/mol, mutant minus wild type.
 
     A row whose ``status`` is not ``ok`` has NaN numbers, an empty call, and says why in ``message``.
+    ``ddg_calibrated_kcal_mol`` is the inhibitor half as experience with measured values would have it, with the
+    standard deviation of its predictive distribution; ``resistance_probability`` that of an effective fold change above
+    the study's limit, ATP included; ``confidence`` the probability that the calibrated value is right within
+    1 kcal/mol, and ``confidence_reason`` what lowered it.
     """
 
     kinase: str
@@ -44,6 +48,11 @@ class ResistanceRow:
     binding_type: str = ""
     pose_engine: str = ""
     rank: int = 0
+    ddg_calibrated_kcal_mol: float = float("nan")
+    ddg_calibrated_error: float = float("nan")
+    resistance_probability: float = float("nan")
+    confidence: float = float("nan")
+    confidence_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

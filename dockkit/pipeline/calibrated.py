@@ -1,0 +1,96 @@
+"""Give a finished row its calibrated ddG, confidence and probability of resistance."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import replace
+
+from dockkit.calibration import Calibrated, calibrate, calibration_record, measure_features, resistance_probability
+from dockkit.core.model import Estimate, RowDetail
+from dockkit.core.settings import EnergySettings, RelaxSettings, Study
+from dockkit.pipeline.steps import STEPS
+
+
+def recipe_tag(relax: RelaxSettings, energy: EnergySettings) -> str:
+    """Return a short tag of what decides a physical ddG: its settings and the versions of its steps.
+
+    The calibration holds the tag of the predictions it was fitted on; another tag widens the error.
+    """
+    parts = {
+        "relax": relax.model_dump(mode="json"),
+        "energy": energy.model_dump(mode="json"),
+        "versions": {name: STEPS[name].version for name in ("start", "state")},
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("ascii")).hexdigest()[:12]
+
+
+def with_calibration(detail: RowDetail, study: Study, kinase: str) -> RowDetail:
+    """Return a row with its calibrated numbers.
+
+    Parameters
+    ----------
+    detail : RowDetail
+        An inhibitor row whose effective ddG stands; others come back as they are.
+    study : Study
+        Its settings.
+    kinase : str
+        Gene.
+
+    Returns
+    -------
+    RowDetail
+        The ATP half enters the probability with the slope and error that the calibration's record gives for it.
+    """
+    row = detail.row
+    if row.status != "ok" or detail.wild_type is None or detail.mutant is None:
+        return detail
+    found = _calibrated(detail, study, kinase)
+    shift, shift_error = _atp_part(detail)
+    probability = resistance_probability(
+        found,
+        shift=shift,
+        shift_error=shift_error,
+        fold=study.resistance.fold,
+        temperature_kelvin=study.temperature_kelvin,
+    )
+    return replace(
+        detail,
+        row=replace(
+            row,
+            ddg_calibrated_kcal_mol=found.value,
+            ddg_calibrated_error=found.error,
+            resistance_probability=probability,
+            confidence=found.confidence,
+            confidence_reason="; ".join((found.level, *found.flags)),
+        ),
+    )
+
+
+def _calibrated(detail: RowDetail, study: Study, kinase: str) -> Calibrated:
+    row, wild_type, mutant = detail.row, detail.wild_type, detail.mutant
+    assert wild_type is not None
+    assert mutant is not None
+    ddg = Estimate(row.ddg_inhibitor_kcal_mol, row.ddg_inhibitor_sem, len(mutant.terms))
+    return calibrate(
+        measure_features(
+            wild_type,
+            mutant,
+            ddg,
+            kinase=kinase,
+            modelled=row.modelled_structure,
+            docked=row.pose_engine != "bound",
+            recipe=recipe_tag(study.relax, study.energy),
+        )
+    )
+
+
+def _atp_part(detail: RowDetail) -> tuple[float, float]:
+    """Return what ATP adds to the effective ddG, shrunk, and its error; zeros where it takes no part."""
+    row = detail.row
+    shift = row.ddg_effective_kcal_mol - row.ddg_inhibitor_kcal_mol
+    if not math.isfinite(row.ddg_atp_kcal_mol) or not math.isfinite(shift) or shift == 0.0:
+        return 0.0, 0.0
+    atp = calibration_record()["atp"]
+    return float(atp["slope"]) * shift, float(atp["error_kcal_mol"])
