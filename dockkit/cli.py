@@ -9,15 +9,19 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from dockkit import __version__
+from dockkit.commands.running import add_running, workers
 from dockkit.core.errors import DockkitError, InputError, StoreError
 
 GOOD, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS: dict[str, str] = {
+    "md": "simulate a complex as wild type and mutant",
     "dock": "dock ligands into structures, mutants and conformations",
+    "status": "say how far a run is",
     "redock": "dock a structure's own ligand again and compare with the crystal",
 }
 """Commands that have a module of their own under dockkit.commands, with what they do.
@@ -157,10 +161,7 @@ def _add_preparation(parser: argparse.ArgumentParser) -> None:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="output folder (default: ./<study name>)")
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per usable core)")
-    again = parser.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", help="use stored results (the default)")
-    again.add_argument("--fresh", action="store_true", help="throw stored results away and compute everything")
+    add_running(parser)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
@@ -189,10 +190,15 @@ def _run(arguments: argparse.Namespace) -> int:
             arguments.structure, arguments.ligand, arguments.mutation, kinase=arguments.kinase,
             chain=arguments.chain, numbering=arguments.numbering, **extra,
         )  # fmt: skip
+    where = workers(arguments)
+    if arguments.dry_run:
+        out = Path(arguments.out or study.name)
+        print("\n".join([*console.plan_lines(api.plan_study(study), {}, out, where.count), api.job_script(where)]))
+        return GOOD
     with console.Progress() as progress:
         run = api.execute(
-            study, arguments.out, jobs=arguments.jobs, fresh=arguments.fresh,
-            on_plan=progress.show_plan, on_event=progress.show_event,
+            study, arguments.out, jobs=where, fresh=arguments.fresh,
+            on_plan=progress.show_plan, on_event=progress.show_event, on_note=progress.show_note,
         )  # fmt: skip
     console.show_result(run.result, run.failed, run.out)
     return SOME_FAILED if run.failed else GOOD

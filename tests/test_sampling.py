@@ -5,7 +5,7 @@ import openmm
 import pytest
 from builders import ion, peptide
 
-from dockkit import sampling
+
 from dockkit.core.errors import SamplingError
 from dockkit.core.model import Region
 from dockkit.core.settings import MdSettings
@@ -118,7 +118,7 @@ def test_unknown_platform_lists_those_present():
 def test_a_platform_without_a_device_is_passed_over(monkeypatch):
     names = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
     assert choose_platform().getName() in names
-    monkeypatch.setattr(sampling, "_works", lambda name: name == "Reference")
+    monkeypatch.setattr(platforms, "_works", lambda name: name == "Reference")
     assert choose_platform().getName() == "Reference"
 
 

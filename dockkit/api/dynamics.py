@@ -1,0 +1,268 @@
+"""Simulate the same complex as wild type and mutant: with the inhibitor, with ATP, and apo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dockkit.api.studies import compare_study
+from dockkit.core.errors import SettingsError, StoreError
+from dockkit.core.files import store_error
+from dockkit.core.model import Trajectory
+from dockkit.core.settings import MdSettings, validate_md
+from dockkit.core.task import Step
+from dockkit.execution import Event, FolderLock, run_tasks, stored_outcomes, usable_cores
+from dockkit.pipeline.dynamics import MD_STEPS, MdReplica, MdStart, trajectory_folder
+from dockkit.pipeline.dynamics_plan import MdCell, plan_dynamics
+from dockkit.pipeline.dynamics_tables import MdRow, write_summary
+from dockkit.pipeline.plan import Plan, plan
+from dockkit.pipeline.prepare import name_or_path
+from dockkit.pipeline.steps import STEPS
+from dockkit.sampling import MdProgress, choose_platform, platform_warning, read_progress
+from dockkit.sampling.platforms import GPU_PLATFORMS
+from dockkit.store import Outcome, Store
+
+SIMULATIONS = "md"
+"""Folder of the segments, under the output folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class MdPlan:
+    """What ``simulate`` is about to do.
+
+    Parameters
+    ----------
+    plan : Plan
+        With the tasks of the simulations.
+    cells : tuple of MdCell
+    settings : MdSettings
+    platform : str
+        OpenMM platform.
+    warning : str
+        Where a graphics card was asked for and none works; empty otherwise.
+    stored : mapping of str to Outcome
+        What need not be computed again.
+    out : Path
+    jobs : int
+    """
+
+    plan: Plan
+    cells: tuple[MdCell, ...]
+    settings: MdSettings
+    platform: str
+    warning: str
+    stored: Mapping[str, Outcome]
+    out: Path
+    jobs: int
+
+    @property
+    def simulations(self) -> Path:
+        """Folder of the segments and their progress."""
+        return self.out / SIMULATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class MdRun:
+    """Simulations that ran.
+
+    Parameters
+    ----------
+    plan : MdPlan
+    rows : tuple of MdRow
+        One for each replica, failed ones with their reason.
+    outcomes : mapping of str to Outcome
+    """
+
+    plan: MdPlan
+    rows: tuple[MdRow, ...]
+    outcomes: Mapping[str, Outcome]
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The tasks that failed themselves, without those that waited for them."""
+        return tuple(outcome for outcome in self.outcomes.values() if outcome.status == "failed")
+
+    def trajectory(self, cell: MdCell, state: str) -> Trajectory | None:
+        """Return the frames of one state, None where it failed."""
+        key = cell.trajectories[state]
+        if not self.outcomes[key].ok:
+            return None
+        record = Store(self.plan.out / "store").load(key)
+        return record if isinstance(record, Trajectory) else None
+
+
+def md_progress(folder: Path) -> list[MdProgress]:
+    """Return how far every replica under a folder of simulations is."""
+    return read_progress(folder)
+
+
+def simulate(
+    structure: str | Path,
+    ligands: Sequence[str | Path],
+    mutations: Sequence[str],
+    out: str | Path | None = None,
+    *,
+    preset: str = "pocket",
+    ns: float | None = None,
+    replicas: int | None = None,
+    apo: bool = False,
+    atp: bool = False,
+    seed: int | None = None,
+    platform: str = "",
+    kinase: str = "",
+    chain: str = "",
+    numbering: str = "uniprot",
+    settings: Mapping[str, Any] | None = None,
+    jobs: int | None = None,
+    fresh: bool = False,
+    on_plan: Callable[[MdPlan], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> MdRun:
+    """Simulate complexes as wild type and mutant under identical settings.
+
+    A run that was stopped goes on from its last finished segment; asking for more nanoseconds or replicas extends it.
+
+    Parameters
+    ----------
+    structure : str or Path
+        A PDB or mmCIF file, the name of a library structure, a PDB id or a UniProt accession.
+    ligands, mutations : sequence of str
+        As in a study file.
+    out : str or Path, optional
+        Output folder; default named after the input.
+    preset : {"pocket", "implicit", "explicit"}
+        What is simulated.
+    ns : float, optional
+        Total length of each replica, nanoseconds.
+    replicas : int, optional
+        Independent replicas of each state.
+    apo, atp : bool
+        Simulate the protein alone too, and with ATP and two magnesium ions.
+    seed : int, optional
+        Of everything random.
+    platform : str
+        OpenMM platform or ``gpu``; empty takes the fastest that works.
+    kinase, chain, numbering
+        See :func:`dockkit.api.compare_study`.
+    settings : mapping, optional
+        Further keys of ``[md]``.
+    jobs : int, optional
+        Processes; default one per usable core, or one where a graphics card does the work.
+    fresh : bool
+        Throw away what is stored.
+    on_plan, on_event : callable, optional
+        Called with the plan before work starts, and for each task reused, started and finished.
+
+    Returns
+    -------
+    MdRun
+        A row for every replica; trajectories by complex and state.
+
+    Raises
+    ------
+    InputError
+        Something that was given is wrong; nothing was computed.
+    StoreError
+        The folder cannot be written, or another run holds it.
+    """
+    given = {"preset": preset, "platform": platform, **(settings or {})}
+    if ns is not None:
+        given["production_ps"] = 1000.0 * ns
+    if replicas is not None:
+        given["replicas"] = replicas
+    md = validate_md(given)
+    extra: dict[str, Any] = {} if seed is None else {"seed": seed}
+    study = compare_study(
+        name_or_path(str(structure)), ligands, mutations, kinase=kinase, chain=chain, numbering=numbering,
+        name=_name(structure, ligands, mutations, md), md={"enabled": False}, atp={"include": atp}, **extra,
+    )  # fmt: skip
+    chosen = choose_platform(md.platform).getName()
+    count = jobs if jobs is not None else 1 if chosen in GPU_PLATFORMS else usable_cores()
+    if count < 1:
+        raise SettingsError(f"jobs is {count}; give 1 or more")
+    steps: dict[str, Step] = {**STEPS, **MD_STEPS}
+    folder = Path(out) if out is not None else Path(study.name)
+    planned, cells = plan_dynamics(plan(study, steps), md, (folder / SIMULATIONS).resolve(), steps, apo=apo)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{store_error(folder, error)} (--out)") from error
+    with FolderLock(folder):
+        store = Store(folder / "store")
+        store.clear() if fresh else store.clean()
+        stored = _without_lost_files(stored_outcomes(planned.tasks, store), cells, folder)
+        work = MdPlan(planned, cells, md, chosen, platform_warning(md.platform), stored, folder, count)
+        if on_plan is not None:
+            on_plan(work)
+        outcomes = run_tasks(planned.tasks, store, steps, jobs=count, on_event=on_event, stored=stored)
+        rows = _rows(work, store, outcomes)
+        write_summary(rows, planned, md, chosen, outcomes, folder)
+    return MdRun(work, rows, outcomes)
+
+
+def _name(structure: str | Path, ligands: Sequence[str | Path], mutations: Sequence[str], md: MdSettings) -> str:
+    parts = [Path(structure).name.split(".")[0], *mutations, *(Path(str(ligand)).stem for ligand in ligands), md.preset]
+    return "md-" + "-".join("".join(c if c.isalnum() else "-" for c in text) for text in parts)[:80].strip("-")
+
+
+def _without_lost_files(stored: dict[str, Outcome], cells: Sequence[MdCell], folder: Path) -> dict[str, Outcome]:
+    """Leave out trajectories whose files are gone, so that they are written again."""
+    place = trajectory_folder(folder / SIMULATIONS)
+    lost = {
+        cell.trajectories[state]
+        for cell in cells
+        for state, stem in cell.stems.items()
+        if not (place / f"{stem}.pdb").is_file()
+    }
+    return {key: outcome for key, outcome in stored.items() if key not in lost}
+
+
+def _rows(work: MdPlan, store: Store, outcomes: Mapping[str, Outcome]) -> tuple[MdRow, ...]:
+    rows = []
+    for cell in work.cells:
+        for state, keys in cell.replicas.items():
+            for number, key in enumerate(keys, start=1):
+                outcome = outcomes[key]
+                replica = store.load(key) if outcome.ok else None
+                start = store.load(cell.starts[state]) if outcomes[cell.starts[state]].ok else None
+                rows.append(_row(work, cell, state, number, outcome, replica, start))
+    return tuple(rows)
+
+
+def _row(
+    work: MdPlan,
+    cell: MdCell,
+    state: str,
+    number: int,
+    outcome: Outcome,
+    replica: MdReplica | None,
+    start: MdStart | None,
+) -> MdRow:
+    solvent = start.solvent if start is not None else None
+    row = MdRow(
+        mutation=cell.cell.variant.label,
+        complex=cell.label,
+        kind=cell.kind,
+        state=state,
+        replica=number,
+        structure=cell.cell.template.label,
+        preset=work.settings.preset,
+        waters=len(solvent.waters) if solvent is not None else 0,
+        ions=len(solvent.cations) + len(solvent.anions) if solvent is not None else 0,
+    )
+    if replica is None:
+        return replace(row, status=outcome.status, message=outcome.message)
+    return replace(
+        row,
+        seed=replica.seed,
+        particles=replica.n_particles,
+        length_ps=work.settings.frame_ps * replica.n_frames,
+        frames=replica.n_frames,
+        mean_kelvin=replica.mean_kelvin,
+        sd_kelvin=replica.sd_kelvin,
+        mean_potential_kcal_mol=replica.mean_potential_kcal_mol,
+        platform=replica.platform,
+        message="; ".join(replica.notes),
+    )
