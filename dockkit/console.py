@@ -41,7 +41,8 @@ STAGES: Final[Mapping[str, str]] = {
 _COLOURS: Final = {"lost": "red", "weakened": "yellow", "kept": "green", "gained": "cyan"}
 
 
-def _plan_lines(plan: Plan, stored: Mapping[str, Outcome], out: Path, jobs: int) -> list[str]:
+def plan_lines(plan: Plan, stored: Mapping[str, Outcome], out: Path, jobs: int) -> list[str]:
+    """Return what a plan will do, line by line."""
     study = plan.study
     first = plan.cells[0].variant
     structures: dict[str, list[str]] = {}
@@ -96,7 +97,7 @@ class Progress:
 
     def show_plan(self, plan: Plan, stored: Mapping[str, Outcome], out: Path, jobs: int) -> None:
         """Print what will be done and start the bars."""
-        self.begin(_plan_lines(plan, stored, out, jobs), plan.tasks, stored)
+        self.begin(plan_lines(plan, stored, out, jobs), plan.tasks, stored)
 
     def begin(self, lines: Sequence[str], tasks: Sequence[Task], stored: Mapping[str, Outcome]) -> None:
         """Print lines that say what will be done, and start the bars of these tasks."""
@@ -142,6 +143,11 @@ class Progress:
             self._bars.update(row, advance=1, now="")
         if event.outcome is not None and event.outcome.status == "failed":
             self._bars.console.print(f"[red]{escape(_failure(event.outcome))}[/red]", soft_wrap=True)
+
+    def show_note(self, text: str) -> None:
+        """Print what happened beside tasks."""
+        console = self._console if self._bars is None else self._bars.console
+        console.print(escape(text), soft_wrap=True)
 
     def _print_line(self, event: Event) -> None:
         outcome = event.outcome

@@ -29,10 +29,14 @@ from dockkit.core.task import Task
 
 OUTCOME_FILE: Final = "outcome.json"
 LOG_FILE: Final = "log.txt"
+SYNC_SECONDS: Final = 1.0
+"""A result that took so long is synced to the disk before its entry appears."""
 _PACKAGES: Final = (
     "numpy", "openmm", "rdkit", "vina", "meeko", "pdbfixer", "gemmi", "mdtraj", "biopython",
     "acellera-openff-toolkit", "openff-nagl-models", "pydantic",
 )  # fmt: skip
+
+_PROCESS: Final = os.urandom(4).hex()
 
 Status = Literal["ok", "failed", "upstream"]
 
@@ -120,11 +124,12 @@ def _as_store_error(where: Path) -> Iterator[None]:
         raise StoreError(f"{store_error(where, error)}. Finished work is kept") from error
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, synced: bool) -> None:
     with path.open("wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        if synced:
+            os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:
@@ -162,10 +167,20 @@ class Store:
         """Return the folder of a key, whether it exists or not."""
         return self.root / key[:2] / key
 
-    def work_dir(self, key: str) -> Path:
-        """Return a new folder on the store's file system for a task to work in."""
+    def work_dir(self) -> Path:
+        """Return this process's folder on the store's file system for tasks to work in, made where it is not there.
+
+        It is kept from task to task: on shared file systems folders are slow to make and to remove.
+        """
+        name = f"{platform.node()}-{os.getpid()}-{_PROCESS}"
         with _as_store_error(self.root):
-            return self._fresh("work", key)
+            folder = self.root / ".work" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            return folder
+
+    def leave(self) -> None:
+        """Remove this process's folder of :meth:`work_dir`."""
+        shutil.rmtree(self.root / ".work" / f"{platform.node()}-{os.getpid()}-{_PROCESS}", ignore_errors=True)
 
     def _fresh(self, purpose: str, key: str) -> Path:
         parent = self.root / f".{purpose}"
@@ -232,8 +247,10 @@ class Store:
     def commit(self, outcome: Outcome, record: Any = None, log: bytes = b"") -> None:
         """Store how a task ended, with its record where it succeeded.
 
-        The entry is written beside its place, synced and renamed, so it is there whole or not at all. An entry that
-        another writer finished first is kept; a failure that is stored gives way.
+        The entry is written beside its place and renamed, so it is there whole or not at all. It is synced to the disk
+        where the task took longer than a second; a quick one that a power cut damages is found out by its checksums and
+        computed again, which costs less than syncing thousands of them. An entry that another writer finished first is
+        kept; a failure that is stored gives way.
 
         Parameters
         ----------
@@ -254,19 +271,19 @@ class Store:
         files = record_files(record) if outcome.ok else {}
         if log and not outcome.ok:
             files[LOG_FILE] = log[-65536:]
-        target = self.path(outcome.key)
+        target, synced = self.path(outcome.key), outcome.seconds >= SYNC_SECONDS
         with _as_store_error(target):
             aside = self._fresh("new", outcome.key)
             try:
                 for name, data in files.items():
-                    _write_synced(aside / name, data)
-                _write_synced(aside / OUTCOME_FILE, _outcome_bytes(outcome, files))
+                    _write(aside / name, data, synced)
+                _write(aside / OUTCOME_FILE, _outcome_bytes(outcome, files), synced)
                 target.parent.mkdir(exist_ok=True)
-                self._put(aside, target)
+                self._put(aside, target, synced)
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
 
-    def _put(self, aside: Path, target: Path) -> None:
+    def _put(self, aside: Path, target: Path, synced: bool) -> None:
         for _ in range(5):
             try:
                 aside.rename(target)
@@ -278,7 +295,8 @@ class Store:
                     return
                 self.move_aside(target.name)
             else:
-                _sync_folder(target.parent)
+                if synced:
+                    _sync_folder(target.parent)
                 return
 
     def move_aside(self, key: str) -> None:
@@ -290,9 +308,15 @@ class Store:
             except FileNotFoundError:
                 grave.rmdir()
 
-    def clean(self) -> None:
-        """Remove what killed runs left behind; only while no other driver or worker uses the store."""
-        for purpose in (".work", ".new", ".aside"):
+    def clean(self, graves: bool = True) -> None:
+        """Remove what killed workers left behind, and the entries moved aside; only while no other driver is at work.
+
+        Parameters
+        ----------
+        graves : bool
+            Remove entries moved aside too.
+        """
+        for purpose in (".work", ".new", *([".aside"] if graves else [])):
             shutil.rmtree(self.root / purpose, ignore_errors=True)
 
     def clear(self) -> None:
@@ -300,6 +324,27 @@ class Store:
         with _as_store_error(self.root):
             for child in self.root.iterdir():
                 shutil.rmtree(child) if child.is_dir() else child.unlink()
+
+
+def read_outcome(root: Path, key: str) -> Outcome | None:
+    """Return how a task ended as its entry says, without checking the record and without touching anything.
+
+    Parameters
+    ----------
+    root : Path
+        Of a store, which may be read-only or in use.
+    key : str
+        Content key.
+
+    Returns
+    -------
+    Outcome or None
+        None where there is no readable entry.
+    """
+    try:
+        return _parse_outcome(json.loads((root / key[:2] / key / OUTCOME_FILE).read_bytes()), key)
+    except (OSError, ValueError):
+        return None
 
 
 def _outcome_bytes(outcome: Outcome, files: dict[str, bytes]) -> bytes:

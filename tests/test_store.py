@@ -131,7 +131,7 @@ def test_folder_that_cannot_be_made_is_a_store_error(tmp_path):
 
 def test_clean_and_clear(store):
     store.commit(success(TASK, 1.0), Estimate(2.0, 0.0))
-    store.work_dir(TASK.key)
+    store.work_dir()
     store.clean()
     assert sorted(item.name for item in store.root.iterdir()) == [TASK.key[:2]]
     store.clear()

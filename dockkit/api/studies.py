@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dockkit.core.errors import SettingsError, StoreError
+from dockkit.core.errors import StoreError
 from dockkit.core.files import store_error
 from dockkit.core.model import StudyResult
 from dockkit.core.settings import Study, bundled_studies, load_study, validate_study
 from dockkit.core.task import Step
-from dockkit.execution import Event, FolderLock, run_tasks, stored_outcomes, usable_cores
+from dockkit.execution import Event, FolderLock, Workers, as_workers, run_tasks, stored_outcomes
 from dockkit.pipeline.collect import collect
 from dockkit.pipeline.outputs import write_outputs
 from dockkit.pipeline.plan import Plan, plan
@@ -131,15 +131,27 @@ def compare_study(
     return validate_study(data, "compare")
 
 
+def plan_study(study: Study) -> Plan:
+    """Return the tasks of a study; nothing is computed or written.
+
+    Raises
+    ------
+    InputError
+        Something in the study is wrong.
+    """
+    return plan(study, STEPS)
+
+
 def execute(
     study: Study,
     out: str | Path | None = None,
     *,
-    jobs: int | None = None,
+    jobs: int | Workers | None = None,
     fresh: bool = False,
     steps: Mapping[str, Step] | None = None,
     on_plan: Callable[[Plan, Mapping[str, Outcome], Path, int], None] | None = None,
     on_event: Callable[[Event], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
     write: Callable[[StudyResult, Plan, Store, Mapping[str, Outcome], Path], None] = write_outputs,
 ) -> Run:
     """Plan, run, collect and write a study; what the command line calls.
@@ -150,8 +162,8 @@ def execute(
         Checked settings.
     out : str or Path, optional
         Output folder, default ``./<study name>``.
-    jobs : int, optional
-        Processes, default one per usable core.
+    jobs : int or Workers, optional
+        Processes, default one per usable core; or which executor, with the site of a batch system.
     fresh : bool
         Throw stored results of this folder away first.
     steps : mapping of str to Step
@@ -160,6 +172,8 @@ def execute(
         Called with the plan, the outcomes already stored, the folder and the number of processes, before work starts.
     on_event : callable, optional
         Called for each task reused, started and finished.
+    on_note : callable, optional
+        Called with a sentence where a task is tried again and where something happens to a batch job.
     write : callable
         Writes the output folder; default everything, as :func:`dockkit.pipeline.outputs.write_outputs` does.
 
@@ -175,9 +189,7 @@ def execute(
     StoreError
         The folder cannot be written, or another run holds it.
     """
-    count = usable_cores() if jobs is None else jobs
-    if count < 1:
-        raise SettingsError(f"jobs is {count}; give 1 or more")
+    workers = as_workers(jobs)
     table = STEPS if steps is None else steps
     planned = plan(study, table)
     folder = Path(out) if out is not None else Path(study.name)
@@ -185,20 +197,23 @@ def execute(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{store_error(folder, error)} (--out)") from error
-    with FolderLock(folder):
+    with FolderLock(folder) as lock:
         store = Store(folder / "store")
         store.clear() if fresh else store.clean()
         stored = stored_outcomes(planned.tasks, store)
         if on_plan is not None:
-            on_plan(planned, stored, folder, count)
-        outcomes = run_tasks(planned.tasks, store, table, jobs=count, on_event=on_event, stored=stored)
+            on_plan(planned, stored, folder, workers.count)
+        outcomes = run_tasks(
+            planned.tasks, store, table, jobs=workers, on_event=on_event, stored=stored, on_note=on_note,
+            folder=folder, check=lock.check,
+        )  # fmt: skip
         result = collect(planned, store, outcomes)
         write(result, planned, store, outcomes, folder)
     return Run(planned, result, outcomes, folder)
 
 
 def run_study(
-    study: Study | str | Path, out: str | Path | None = None, *, jobs: int | None = None, fresh: bool = False
+    study: Study | str | Path, out: str | Path | None = None, *, jobs: int | Workers | None = None, fresh: bool = False
 ) -> StudyResult:
     """Run a study and write its output folder; results already there are used again.
 
@@ -208,8 +223,8 @@ def run_study(
         Settings, a TOML file, or the name of a bundled study.
     out : str or Path, optional
         Output folder, default ``./<study name>``.
-    jobs : int, optional
-        Processes, default one per usable core.
+    jobs : int or Workers, optional
+        Processes, default one per usable core; or which executor, with the site of a batch system.
     fresh : bool
         Compute everything anew.
 
@@ -232,7 +247,7 @@ def compare(
     mutations: Sequence[str],
     out: str | Path | None = None,
     *,
-    jobs: int | None = None,
+    jobs: int | Workers | None = None,
     fresh: bool = False,
     **settings: Any,
 ) -> StudyResult:

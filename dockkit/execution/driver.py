@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal
 
-from dockkit.core.errors import SettingsError, StoreError
+from dockkit.core.errors import StoreError
 from dockkit.core.task import Step, Task
-from dockkit.execution.inline import InlineExecutor
-from dockkit.execution.local import LocalExecutor
+from dockkit.execution.executors import Executor, make_executor
+from dockkit.execution.progress import RUN_FOLDER, Recorder
+from dockkit.execution.retry import tries
 from dockkit.execution.schedule import Schedule
+from dockkit.execution.workers import Workers, as_workers
 from dockkit.store import Outcome, Store
+
+CHECK_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,34 +27,6 @@ class Event:
     kind: Literal["reused", "started", "finished"]
     task: Task
     outcome: Outcome | None = None
-
-
-class Executor(Protocol):
-    """Where tasks run: submit while there is room, then wait for outcomes."""
-
-    @property
-    def has_room(self) -> bool:
-        """Whether a task may be submitted."""
-
-    def submit(self, task: Task) -> None:
-        """Take a task; its inputs are in the store."""
-
-    def wait(self) -> list[Outcome]:
-        """Return at least one outcome of the tasks taken."""
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use: the batch system's grant, the affinity, the container's quota."""
-    grant = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    if grant.isdigit() and int(grant) > 0:
-        return int(grant)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        cores = min(cores, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass
-    return max(1, cores)
 
 
 def stored_outcomes(tasks: Sequence[Task], store: Store) -> dict[str, Outcome]:
@@ -81,9 +57,12 @@ def run_tasks(
     store: Store,
     steps: Mapping[str, Step],
     *,
-    jobs: int = 1,
+    jobs: int | Workers | None = 1,
     on_event: Callable[[Event], None] | None = None,
     stored: Mapping[str, Outcome] | None = None,
+    on_note: Callable[[str], None] | None = None,
+    folder: Path | None = None,
+    check: Callable[[], None] | None = None,
 ) -> dict[str, Outcome]:
     """Run every task that the store does not hold yet.
 
@@ -95,12 +74,18 @@ def run_tasks(
         Where inputs are and results go.
     steps : mapping of str to Step
         The table of steps.
-    jobs : int
-        Processes; 1 runs everything in this process.
+    jobs : int or Workers, optional
+        Processes (1 runs everything in this process, None takes one per usable core), or which executor and site.
     on_event : callable, optional
         Called with an :class:`Event` for each task reused, started and finished (or given up).
     stored : mapping of str to Outcome, optional
         What :func:`stored_outcomes` returned, to spare a second look.
+    on_note : callable, optional
+        Called with a sentence where a task is tried again and where something happens to a batch job.
+    folder : Path, optional
+        Output folder, for ``dockkit status``; default the folder that the store is in.
+    check : callable, optional
+        Called every few seconds; may raise to end the run, as :meth:`FolderLock.check` does.
 
     Returns
     -------
@@ -110,43 +95,97 @@ def run_tasks(
     Raises
     ------
     SettingsError
-        ``jobs`` is not positive.
+        ``jobs`` is not positive, or its parts do not go together.
     StoreError
-        Results cannot be written any more (full disk).
+        Results cannot be written any more (full disk), or ``check`` found the folder taken.
     ExecutionError
         Workers cannot start, or the plan is circular.
     """
-    if jobs < 1:
-        raise SettingsError(f"jobs is {jobs}; give 1 or more")
-    by_key = {task.key: task for task in tasks}
+    workers = as_workers(jobs)
     stored = stored_outcomes(tasks, store) if stored is None else stored
-    notify = on_event or (lambda event: None)
-    schedule = Schedule(tasks)
-    with InlineExecutor(store, steps) if jobs == 1 else LocalExecutor(store, steps, jobs) as executor:
-        while not schedule.finished:
-            _submit_ready(schedule, executor, stored, by_key, notify)
-            if schedule.finished:
-                break
-            for outcome in executor.wait():
-                if outcome.error_type == StoreError.__name__:
-                    raise StoreError(outcome.message)
-                for noted in schedule.complete(outcome):
-                    notify(Event("finished", by_key[noted.key], noted))
-    return schedule.outcomes
+    folder = store.root.parent if folder is None else folder
+    with Recorder(folder, tasks, workers.in_words) as recorder:
+        driver = _Driver(tasks, stored, recorder, on_event, on_note)
+        driver.reuse()
+        if not driver.schedule.finished:
+            with make_executor(workers, store, steps, folder / RUN_FOLDER, driver) as executor:
+                while not driver.schedule.finished:
+                    driver.submit(executor)
+                    for outcome in executor.wait(CHECK_SECONDS):
+                        driver.take(outcome)
+                    if check is not None:
+                        check()
+    return driver.schedule.outcomes
 
 
-def _submit_ready(
-    schedule: Schedule,
-    executor: Executor,
-    stored: Mapping[str, Outcome],
-    by_key: Mapping[str, Task],
-    notify: Callable[[Event], None],
-) -> None:
-    """Fill the executor; a stored outcome completes at once and may make more tasks ready."""
-    while executor.has_room and (task := schedule.pop()) is not None:
-        if task.key not in stored:
-            notify(Event("started", task))
+class _Driver:
+    """The schedule of a run, and those who are told how it goes."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        stored: Mapping[str, Outcome],
+        recorder: Recorder,
+        on_event: Callable[[Event], None] | None,
+        on_note: Callable[[str], None] | None,
+    ) -> None:
+        self.schedule = Schedule(tasks)
+        self._tasks = {task.key: task for task in tasks}
+        self._stored, self._recorder = stored, recorder
+        self._on_event, self._on_note = on_event, on_note
+        self._tries: Counter[str] = Counter()
+
+    def note(self, text: str) -> None:
+        """Pass on a sentence."""
+        self._recorder.note(text)
+        if self._on_note is not None:
+            self._on_note(text)
+
+    def jobs(self, jobs: Mapping[str, str]) -> None:
+        """Pass on the states of batch jobs."""
+        self._recorder.jobs(jobs)
+
+    def reuse(self) -> None:
+        """Complete every task that is in the store and whose inputs are; put the others back."""
+        to_do = []
+        while (task := self.schedule.pop()) is not None:
+            if task.key in self._stored:
+                self._complete(self._stored[task.key])
+            else:
+                to_do.append(task)
+        for task in to_do:
+            self.schedule.put_back(task.key)
+
+    def submit(self, executor: Executor) -> None:
+        """Fill the executor; a stored outcome completes at once and may make more tasks ready."""
+        while executor.has_room and (task := self.schedule.pop()) is not None:
+            if task.key in self._stored:
+                self._complete(self._stored[task.key])
+                continue
+            self._tell(Event("started", task))
+            self._recorder.started(task)
+            self._tries[task.key] += 1
             executor.submit(task)
-            continue
-        for noted in schedule.complete(stored[task.key]):
-            notify(Event("reused" if noted.key == task.key else "finished", by_key[noted.key], noted))
+
+    def take(self, outcome: Outcome) -> None:
+        """Note how a task ended, or have it run again where that may help."""
+        done = self._tries[outcome.key]
+        if done < tries(outcome):
+            self.note(f"{outcome.label}: {outcome.message}; tried again")
+            self.schedule.put_back(outcome.key)
+            return
+        if outcome.error_type == StoreError.__name__:
+            raise StoreError(outcome.message)
+        if not outcome.ok and done > 1:
+            outcome = replace(outcome, message=f"{outcome.message}; tried {done} times")
+        self._complete(outcome)
+
+    def _complete(self, outcome: Outcome) -> None:
+        for noted in self.schedule.complete(outcome):
+            self._recorder.ended(noted)
+            reused = noted.key == outcome.key and noted.key in self._stored
+            self._tell(Event("reused" if reused else "finished", self._tasks[noted.key], noted))
+
+    def _tell(self, event: Event) -> None:
+        if self._on_event is not None:
+            self._on_event(event)

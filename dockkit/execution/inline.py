@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from dockkit.core.errors import ExecutionError, StoreError
 from dockkit.core.task import Step, Task
@@ -14,7 +19,10 @@ from dockkit.store import LOG_FILE, Outcome, Store, failure, success
 
 
 def run_task(
-    task: Task, store: Store, steps: Mapping[str, Step], begin: Callable[[str], None] | None = None
+    task: Task,
+    store: Store,
+    steps: Mapping[str, Step],
+    printed_to: Callable[[Path], AbstractContextManager[None]] | None = None,
 ) -> Outcome:
     """Run one task and store how it ended.
 
@@ -26,8 +34,8 @@ def run_task(
         Where inputs are and the result goes.
     steps : mapping of str to Step
         The table of steps.
-    begin : callable, optional
-        Called with the path of the file that the task's output may be sent to.
+    printed_to : callable, optional
+        Makes of a path the context in which all that the task prints goes to that file.
 
     Returns
     -------
@@ -37,32 +45,77 @@ def run_task(
     """
     started = time.perf_counter()
     try:
-        work_dir = store.work_dir(task.key)
+        work_dir = store.work_dir()
     except StoreError as error:
         return failure(task, error, 0.0)
-    log = work_dir / LOG_FILE
-    if begin is not None:
-        begin(str(log))
+    log = log_path(work_dir, task)
     try:
         try:
-            if task.step not in steps:
-                raise ExecutionError(f"no step '{task.step}'; this dockkit has: {', '.join(sorted(steps))}")
-            inputs = {role: store.load(key) for role, key in task.inputs.items()}
-            scratch = work_dir / "scratch"
-            scratch.mkdir()
-            record = steps[task.step].run(dict(task.params), inputs, scratch)
+            with nullcontext() if printed_to is None else printed_to(log):
+                record = _compute(task, store, steps, work_dir)
             outcome = success(task, time.perf_counter() - started)
             store.commit(outcome, record)
         except Exception as error:
             outcome = failure(task, error, time.perf_counter() - started)
-            if not isinstance(error, StoreError):
+            if not isinstance(error, StoreError) and work_dir.exists():  # else a new driver has cleared up after us
                 printed = log.read_bytes() if log.exists() else b""
                 store.commit(outcome, log=printed + traceback.format_exc().encode("utf-8", "replace"))
     except StoreError as error:
         return failure(task, error, time.perf_counter() - started)
     finally:
-        shutil.rmtree(work_dir, ignore_errors=True)
+        with suppress(OSError):
+            log.unlink(missing_ok=True)
     return outcome
+
+
+def log_path(work_dir: Path, task: Task) -> Path:
+    """Return the file in a worker's folder that a task's output goes to."""
+    return work_dir / f"{task.key[:16]}.{LOG_FILE}"
+
+
+def _scratch(work_dir: Path) -> Path:
+    """Return an empty folder to compute in."""
+    folder = work_dir / "scratch"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        for entry in folder.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    return folder
+
+
+def _compute(task: Task, store: Store, steps: Mapping[str, Step], work_dir: Path) -> Any:
+    if task.step not in steps:
+        raise ExecutionError(f"no step '{task.step}'; this dockkit has: {', '.join(sorted(steps))}")
+    inputs = {role: store.load(key) for role, key in task.inputs.items()}
+    return steps[task.step].run(dict(task.params), inputs, _scratch(work_dir))
+
+
+@contextmanager
+def printed_to_file(path: Path) -> Iterator[None]:
+    """Send what this process prints, from C++ libraries too, to a file, and afterwards nowhere.
+
+    The file is closed at the end: on NFS a folder with an open file in it cannot be removed.
+
+    Parameters
+    ----------
+    path : Path
+        Appended to.
+    """
+    _redirect(str(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        yield
+    finally:
+        _redirect(os.devnull, os.O_WRONLY)
+
+
+def _redirect(path: str, flags: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    file = os.open(path, flags, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)
 
 
 class InlineExecutor:
@@ -87,7 +140,8 @@ class InlineExecutor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to stop."""
+        """Leave nothing behind."""
+        self._store.leave()
 
     @property
     def has_room(self) -> bool:
@@ -98,7 +152,7 @@ class InlineExecutor:
         """Take a task."""
         self._task = task
 
-    def wait(self) -> list[Outcome]:
-        """Run the task and return its outcome."""
+    def wait(self, seconds: float) -> list[Outcome]:
+        """Run the task, however long it takes, and return its outcome."""
         task, self._task = self._task, None
         return [] if task is None else [run_task(task, self._store, self._steps)]

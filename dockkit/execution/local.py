@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 from dockkit.core.errors import ExecutionError
 from dockkit.core.task import Step, Task
+from dockkit.execution.retry import LostTaskError
 from dockkit.store import Outcome, Store, failure
 
 ONE_THREAD: Final[Mapping[str, str]] = {
@@ -32,7 +34,9 @@ ONE_THREAD: Final[Mapping[str, str]] = {
 class _Worker:
     """One process and the socket to it."""
 
-    def __init__(self, setup: tuple[list[str], str, bytes]) -> None:
+    def __init__(self, setup: tuple[list[str], str, bytes], device: str) -> None:
+        self.device = device
+        on_device = {"CUDA_VISIBLE_DEVICES": device} if device else {}
         mine, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
@@ -41,7 +45,7 @@ class _Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(path for path in setup[0] if path)},
+                env={**os.environ, **ONE_THREAD, **on_device, "PYTHONPATH": os.pathsep.join(filter(None, setup[0]))},
             )
         self.link = Connection(mine.detach())
         self.task: Task | None = None
@@ -108,7 +112,7 @@ class LocalExecutor:
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ExecutionError(f"the steps cannot be sent to worker processes ({error}); use jobs=1") from error
         self._setup = (list(sys.path), str(store.root.resolve()), pickled)
-        self._jobs = jobs
+        self._store, self._jobs = store, jobs
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> LocalExecutor:
@@ -122,6 +126,7 @@ class LocalExecutor:
         for worker in self._workers:
             worker.close()
         self._workers.clear()
+        self._store.clean(graves=False)
 
     @property
     def has_room(self) -> bool:
@@ -135,23 +140,33 @@ class LocalExecutor:
             idle.close()
         worker = next((item for item in self._workers if item.task is None), None)
         if worker is None:
-            worker = _Worker(self._setup)
+            worker = _Worker(self._setup, self._next_device())
             self._workers.append(worker)
         worker.task, worker.log = task, ""
         with contextlib.suppress(OSError):  # a dead worker is met in wait
             worker.link.send(task)
 
-    def wait(self) -> list[Outcome]:
-        """Wait for at least one worker and return the outcomes that came."""
+    def _next_device(self) -> str:
+        """Return the GPU of the next worker where this process was given several: the one with the fewest workers."""
+        given = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+        if len(given) < 2:
+            return ""
+        used = [worker.device for worker in self._workers]
+        return min(given, key=used.count)
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        """Wait for at least one outcome, or for so many seconds, and return those that came."""
         busy = {worker.link: worker for worker in self._workers if worker.task is not None}
         outcomes: list[Outcome] = []
-        while busy and not outcomes:
-            for link in wait(list(busy)):
+        end = time.monotonic() + seconds
+        while busy and not outcomes and (left := end - time.monotonic()) > 0:
+            for link in wait(list(busy), left):
                 worker = busy[link]  # type: ignore[index]
                 outcome = self._receive(worker)
                 if outcome is not None:
                     worker.task = None
                     outcomes.append(outcome)
+                    del busy[worker.link]
         return outcomes
 
     def _receive(self, worker: _Worker) -> Outcome | None:
@@ -162,7 +177,7 @@ class LocalExecutor:
             task, words = worker.task, worker.last_words()
             self._workers.remove(worker)
             worker.close()
-            return None if task is None else failure(task, ExecutionError(words), 0.0)
+            return None if task is None else failure(task, LostTaskError(words), 0.0)
         if kind == "broken":
             raise ExecutionError(f"a worker process cannot start ({message}); install dockkit again")
         if kind == "log":

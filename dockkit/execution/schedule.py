@@ -93,6 +93,10 @@ class Schedule:
         """Return the ready task that heads the longest chain, None where none is ready."""
         return self._tasks[heapq.heappop(self._ready)[2]] if self._ready else None
 
+    def put_back(self, key: str) -> None:
+        """Make a task that :meth:`pop` returned ready again."""
+        self._push(key)
+
     def complete(self, outcome: Outcome) -> list[Outcome]:
         """Note an outcome.
 

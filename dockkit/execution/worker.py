@@ -13,6 +13,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -38,7 +40,7 @@ def main(descriptor: int) -> None:
     search_path, root, pickled = link.recv()
     sys.path[:] = search_path
     try:
-        from dockkit.execution.inline import run_task
+        from dockkit.execution.inline import printed_to_file, run_task
         from dockkit.store import Store
 
         steps = pickle.loads(pickled)
@@ -48,22 +50,20 @@ def main(descriptor: int) -> None:
         return
     link.send(("ready", ""))
 
-    def begin(log: str) -> None:
-        """Send what libraries print, from C++ too, to the task's own log."""
-        link.send(("log", log))
-        sys.stdout.flush()
-        sys.stderr.flush()
-        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.dup2(file, 1)
-        os.dup2(file, 2)
-        os.close(file)
+    @contextmanager
+    def printed_to(log: Path) -> Iterator[None]:
+        """Tell the driver where the task's output goes: it reads it if this process dies."""
+        link.send(("log", str(log)))
+        with printed_to_file(log):
+            yield
 
     while True:
         try:
             task = link.recv()
         except EOFError:
+            store.leave()
             return
-        link.send(("done", run_task(task, store, steps, begin)))
+        link.send(("done", run_task(task, store, steps, printed_to)))
 
 
 if __name__ == "__main__":
