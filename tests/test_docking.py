@@ -18,11 +18,11 @@ from dockkit.docking import atp
 from dockkit.docking.anchored import rotatable_bonds
 from dockkit.docking.atp import find_nucleotide, place_atp
 from dockkit.docking.bound import pose_from_bound_file, pose_from_group, pose_from_input
-from dockkit.docking.choose import choose_pose, combined_score
+from dockkit.docking.choose import choose_pose
 from dockkit.docking.molecule import acceptor_atoms, donor_hydrogens, ligand_mol, rebuild_hydrogens, same_stereo
 from dockkit.docking.receptor import atom_types, receptor_pdbqt
 from dockkit.docking.restraints import Clashes, Restraint, energy_and_gradient
-from dockkit.docking.search import merge_poses
+from dockkit.docking.merge import merge_poses
 from dockkit.docking.torsions import TorsionTree
 from dockkit.docking.vina import dock, ligand_pdbqt, optimise
 from dockkit.kinase import identify_kinase
@@ -218,14 +218,6 @@ def test_choice_without_a_hinge_or_poses_is_refused(hinge: Receptor):
     with pytest.raises(DockingError, match="no poses"):
         choose_pose([], hinge, ligand, KINASE)
     assert choose_pose([pose], hinge, ligand, None).rank == 1
-
-
-def test_bonuses_depend_on_the_binding_type():
-    features = {"hinge_bonds": 1.0, "bridge_bonds": 2.0, "hinge_distance": 3.0}
-    assert combined_score(-8.0, features, "III") == -8.0
-    assert combined_score(-8.0, features, "I") < -8.0
-    assert combined_score(-8.0, features, "II") < combined_score(-8.0, features, "I")
-    assert combined_score(-8.0, {**features, "hinge_bonds": 0.0, "hinge_distance": 9.0}, "I") > -8.0
 
 
 def test_merging_sorts_by_score_and_drops_repeats():

@@ -1,65 +1,84 @@
-"""Which pose a kinase chemist would pick: the engine's score and what the annotated residues say.
+"""Which pose a kinase chemist would pick: the engine's score, what the annotated residues say, and refined energies.
 
-Nearly every ATP-competitive inhibitor accepts a hydrogen bond from the backbone N-H of the hinge residue
-gatekeeper + 3 and many donate one to the backbone O of gatekeeper + 1 or + 3 [1]_; type II inhibitors reach
-past the gatekeeper and bridge the alpha-C Glu and the backbone N-H of the DFG Asp [2]_. Each such bond lowers
-the pose's combined rank score by a fixed bonus, and a pose far from the hinge is raised.
-
-References
-----------
-.. [1] van Linden et al., J. Med. Chem. 2014, 57, 249 (KLIFS).
-.. [2] Liu, Gray, Nat. Chem. Biol. 2006, 2, 358.
+Each pose gets a rank score in kcal/mol on the engine's scale, a weighted sum of the engine's score, of features of the
+kinase (:mod:`dockkit.docking.features`) and, where poses were minimised and rescored, of their MM-GBSA energy above the
+lowest. The weights were fitted by a conditional logit (McFadden, in Frontiers in Econometrics, 1974, 105) as
+``benchmarks/redock.py --fit`` does: on half of the kinases, and tested on the other half.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from rdkit import Chem
-from scipy.spatial.distance import cdist
 
-from dockkit.core.errors import DockingError, StructureError
+from dockkit.core.errors import DockingError
 from dockkit.core.model import FloatArray, IntArray, Kinase, Ligand, Pose, Receptor
-from dockkit.docking.molecule import acceptor_atoms, donor_hydrogens, ligand_mol
+from dockkit.docking.features import PocketSites
+from dockkit.docking.molecule import ligand_mol
 
-HINGE_BONUS: Final = 1.2
-"""kcal/mol for each hydrogen bond to the hinge, at most two; of the size of one Vina hydrogen bond (0.6) twice over."""
-
-BRIDGE_BONUS: Final = 1.0
-"""kcal/mol for each of a type II inhibitor's bonds to the alpha-C Glu and the DFG Asp N-H."""
-
-OFF_HINGE_PENALTY: Final = 1.0
-"""kcal/mol for an ATP-competitive inhibitor with no heavy atom within ``OFF_HINGE_DISTANCE`` of the hinge backbone."""
+HINGE_LIMIT: Final = 2.0
+"""More hinge bonds than these count no more."""
 
 OFF_HINGE_DISTANCE: Final = 4.5
-"""Angstrom."""
+"""Angstrom from the hinge backbone to the nearest heavy atom: beyond, an ATP-competitive inhibitor is off the hinge."""
 
-FULL_BOND: Final = 2.3
-NO_BOND: Final = 3.0
-"""Angstrom, hydrogen to acceptor: a bond counts fully below the first, not at all above the second."""
-
-MIN_ANGLE: Final = 115.0
-"""Degree, donor-hydrogen-acceptor."""
+ENERGY_RANGE: Final = 25.0
+"""kcal/mol: a rescored energy this far above the lowest counts no more, so that one clash does not outvote all else."""
 
 CLUSTER_RMSD: Final = 2.0
 """Angstrom, heavy atoms, no superposition: poses closer than this are one cluster."""
 
 
-class Contact(NamedTuple):
-    """One backbone or carboxylate group that a ligand may bond to."""
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weights of the rank score; the engine's own score has weight 1.
 
-    label: str
-    donors: IntArray
-    """(n, 2) hydrogen and parent atoms of the receptor."""
-    acceptors: IntArray
-    """(n,) acceptor atoms of the receptor."""
+    Parameters
+    ----------
+    energy : float
+        Per kcal/mol of the rescored energy above the lowest pose's.
+    hinge, bridge : float
+        kcal/mol for each hydrogen bond to the hinge; to the alpha-C Glu and the DFG Asp N-H.
+    off_hinge : float
+        kcal/mol for a pose that does not touch the hinge.
+    """
+
+    energy: float
+    hinge: float
+    bridge: float
+    off_hinge: float
 
 
-def choose_pose(poses: Sequence[Pose], receptor: Receptor, ligand: Ligand, kinase: Kinase | None) -> Pose:
-    """Return the pose with the best combined rank score, its features and the reason filled in.
+RESCORED: Final = Weights(energy=0.10, hinge=0.5, bridge=0.3, off_hinge=0.5)
+"""Where poses have rescored energies."""
+
+UNREFINED: Final = Weights(energy=0.0, hinge=0.6, bridge=0.4, off_hinge=0.5)
+"""Where they have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    pose: Pose
+    energy: float
+    features: dict[str, float]
+    bonds: tuple[str, ...]
+    score: float
+
+
+def choose_pose(
+    poses: Sequence[Pose],
+    receptor: Receptor,
+    ligand: Ligand,
+    kinase: Kinase | None,
+    energies: Sequence[float] | None = None,
+) -> Pose:
+    """Return the pose with the best rank score, its features and the reason filled in.
 
     Parameters
     ----------
@@ -70,203 +89,151 @@ def choose_pose(poses: Sequence[Pose], receptor: Receptor, ligand: Ligand, kinas
     ligand : Ligand
         ``entry.binding_type`` decides what is expected; unknown counts as type I.
     kinase : Kinase or None
-        None: the engine's best pose is kept.
+        None: engine's score and energies alone.
+    energies : sequence of float, optional
+        MM-GBSA energy of each pose after minimisation, kcal/mol; NaN for a pose that was not refined. Where any pose
+        has one, only those that have are candidates.
 
     Returns
     -------
     Pose
-        ``features`` holds rank_score, hinge_bonds, bridge_bonds, gatekeeper_distance, hinge_distance,
-        back_pocket_atoms and cluster_size; ``reason`` is one sentence.
+        As :func:`rank_poses` gives it; ``reason`` says what the pose was preferred to and why.
 
     Raises
     ------
     DockingError
         No poses, or the receptor lacks a hinge residue.
     """
-    if not poses:
-        raise DockingError(f"{ligand.name} in {receptor.name}: no poses to choose from")
-    if kinase is None:
-        return dataclasses.replace(poses[0], reason="the engine's best score; the kinase is not known")
-    mol = ligand_mol(ligand)
-    sites = _Sites(receptor, kinase)
-    binding_type = ligand.entry.binding_type if ligand.entry else "unknown"
-    described = [sites.describe(mol, pose.coordinates) for pose in poses]
-    scores = [combined_score(pose.score, f, binding_type) for pose, (f, _) in zip(poses, described, strict=True)]
-    best = int(np.argmin(scores))
-    sizes = cluster_sizes(poses, mol)
-    features = {"rank_score": scores[best], **described[best][0], "cluster_size": float(sizes[best])}
-    return dataclasses.replace(
-        poses[best],
-        features=tuple(features.items()),
-        reason=_reason(poses, best, [bonds for _, bonds in described]),
-    )
+    judged = _judge(poses, receptor, ligand, kinase, energies)
+    return dataclasses.replace(_described(judged[0]), reason=_reason(judged, len(poses)))
 
 
-def combined_score(score: float, features: dict[str, float], binding_type: str) -> float:
-    """Return the engine's score with the bonuses of the kinase features.
+def rank_poses(
+    poses: Sequence[Pose],
+    receptor: Receptor,
+    ligand: Ligand,
+    kinase: Kinase | None,
+    energies: Sequence[float] | None = None,
+) -> tuple[Pose, ...]:
+    """Return the poses by rank score, best first, with their features; those that were not refined come last.
+
+    Parameters
+    ----------
+    poses, receptor, ligand, kinase, energies
+        As for :func:`choose_pose`.
+
+    Returns
+    -------
+    tuple of Pose
+        ``features`` holds rank_score (kcal/mol, only differences within one ligand mean anything); hinge_bonds,
+        bridge_bonds, hinge_distance, gatekeeper_distance and back_pocket_atoms where the kinase is known; cluster_size;
+        and relative_energy where poses were rescored.
+
+    Raises
+    ------
+    DockingError
+        As :func:`choose_pose`.
+    """
+    return tuple(_described(item) for item in _judge(poses, receptor, ligand, kinase, energies))
+
+
+def combined_score(
+    score: float, features: dict[str, float], binding_type: str, relative_energy: float | None = None
+) -> float:
+    """Return the rank score of one pose.
 
     Parameters
     ----------
     score : float
-        kcal/mol, lower is better; only differences within one ligand mean anything.
+        The engine's, kcal/mol, lower is better; only differences within one ligand mean anything.
     features : dict
-        hinge_bonds, hinge_distance and bridge_bonds, as :func:`choose_pose` computes them.
+        hinge_bonds, hinge_distance and bridge_bonds, as :class:`~dockkit.docking.features.PocketSites` describes a
+        pose; empty where the kinase is not known.
     binding_type : str
-        As in the ligand catalogue. Allosteric types III and IV get no hinge terms.
+        As in the ligand catalogue. Allosteric types III and IV get no kinase terms.
+    relative_energy : float, optional
+        Rescored energy above the lowest pose's, kcal/mol.
 
     Returns
     -------
     float
         kcal/mol.
     """
+    weights = UNREFINED if relative_energy is None else RESCORED
     total = score
-    if binding_type not in ("III", "IV"):
-        total -= HINGE_BONUS * min(features["hinge_bonds"], 2.0)
-        total += OFF_HINGE_PENALTY * (features["hinge_distance"] > OFF_HINGE_DISTANCE)
-    if binding_type == "II":
-        total -= BRIDGE_BONUS * min(features["bridge_bonds"], 2.0)
+    if relative_energy is not None:
+        total += weights.energy * min(relative_energy, ENERGY_RANGE)
+    if features and binding_type not in ("III", "IV"):
+        total -= weights.hinge * min(features["hinge_bonds"], HINGE_LIMIT)
+        total -= weights.bridge * features["bridge_bonds"]
+        total += weights.off_hinge * (features["hinge_distance"] > OFF_HINGE_DISTANCE)
     return total
 
 
-class _Sites:
-    """The annotated atoms of one receptor, looked up once."""
-
-    def __init__(self, receptor: Receptor, kinase: Kinase) -> None:
-        self.receptor = receptor
-        middle, first = kinase.hinge_middle, kinase.hinge_middle - 2
-        self.hinge = [
-            Contact(*self._group(middle, "N", "")),
-            Contact(*self._group(middle, "", "O")),
-            Contact(*self._group(first, "", "O")),
-        ]
-        self.bridge = []
-        if kinase.alpha_c_glutamate and self._present(kinase.alpha_c_glutamate):
-            self.bridge.append(Contact(*self._group(kinase.alpha_c_glutamate, "", "OE1 OE2 OD1 OD2")))
-        if kinase.dfg_aspartate and self._present(kinase.dfg_aspartate):
-            self.bridge.append(Contact(*self._group(kinase.dfg_aspartate, "N", "")))
-        self.hinge_atoms = np.concatenate([self._atoms(n, "N O C CA") for n in range(first, middle + 1)])
-        self.gatekeeper = self._atoms(kinase.gatekeeper, "")
-        self.bridge_atoms = np.concatenate(
-            [np.zeros(0, dtype=np.int64), *(np.concatenate([c.donors[:, 1], c.acceptors]) for c in self.bridge)]
-        )
-
-    def _present(self, number: int) -> bool:
-        return bool((self.receptor.uniprot_numbers == number).any())
-
-    def _residue(self, number: int) -> int:
-        try:
-            return self.receptor.residue_index(number)
-        except StructureError as error:
-            raise DockingError(f"a pose cannot be judged: {error}") from error
-
-    def _atoms(self, number: int, names: str) -> IntArray:
-        """Heavy atoms of a residue: the named ones, or the side chain (the CA of glycine) where no name is given."""
-        atoms = self.receptor.atom_indices(self._residue(number))
-        wanted = set(names.split())
-        backbone = {"N", "C", "O", "OXT", "CA"}
-        kept = [
-            a
-            for a in atoms.tolist()
-            if self.receptor.elements[a] != "H"
-            and (self.receptor.atom_names[a] in wanted if wanted else self.receptor.atom_names[a] not in backbone)
-        ]
-        return np.array(kept or [a for a in atoms.tolist() if self.receptor.atom_names[a] == "CA"], dtype=np.int64)
-
-    def _group(self, number: int, donor: str, acceptors: str) -> tuple[str, IntArray, IntArray]:
-        residue = self._residue(number)
-        atoms = self.receptor.atom_indices(residue)
-        names, xyz = self.receptor.atom_names[atoms], self.receptor.coordinates[atoms]
-        donors = []
-        if donor and donor in names:
-            parent = int(np.flatnonzero(names == donor)[0])
-            near = np.linalg.norm(xyz - xyz[parent], axis=1) < 1.2
-            donors = [
-                (int(atoms[i]), int(atoms[parent]))
-                for i in np.flatnonzero(near & (self.receptor.elements[atoms] == "H")).tolist()
-            ]
-        accepting = atoms[np.isin(names, acceptors.split())] if acceptors else atoms[:0]
-        kind = "N-H" if donor else ("O" if acceptors == "O" else "carboxylate")
-        label = f"{str(self.receptor.residue_names[residue]).capitalize()}{number} {kind}"
-        return label, np.array(donors, dtype=np.int64).reshape(-1, 2), accepting
-
-    def describe(self, mol: Chem.Mol, coordinates: FloatArray) -> tuple[dict[str, float], tuple[str, ...]]:
-        """Features of one pose and the labels of its bonds."""
-        xyz = self.receptor.coordinates
-        heavy = coordinates[[a.GetIdx() for a in mol.GetAtoms() if a.GetAtomicNum() > 1]]
-        donors, acceptors = donor_hydrogens(mol), acceptor_atoms(mol)
-        strength = {
-            contact.label: contact_strength(contact, xyz, donors, acceptors, coordinates)
-            for contact in (*self.hinge, *self.bridge)
-        }
-        features = {
-            "hinge_bonds": sum(strength[c.label] for c in self.hinge),
-            "bridge_bonds": sum(strength[c.label] for c in self.bridge),
-            "hinge_distance": float(cdist(heavy, xyz[self.hinge_atoms]).min()),
-            "gatekeeper_distance": float(cdist(heavy, xyz[self.gatekeeper]).min()),
-            "back_pocket_atoms": float((cdist(heavy, xyz[self.bridge_atoms]).min(axis=1) < 5.0).sum())
-            if len(self.bridge_atoms)
-            else 0.0,
-        }
-        return features, tuple(label for label, value in strength.items() if value >= 0.5)
+def _judge(
+    poses: Sequence[Pose],
+    receptor: Receptor,
+    ligand: Ligand,
+    kinase: Kinase | None,
+    energies: Sequence[float] | None,
+) -> list[_Judged]:
+    """Return the poses best first."""
+    if not poses:
+        raise DockingError(f"{ligand.name} in {receptor.name}: no poses to choose from")
+    values = np.full(len(poses), np.nan) if energies is None else np.asarray(energies, dtype=np.float64)
+    relative = values - np.nanmin(values) if np.isfinite(values).any() else values
+    mol = ligand_mol(ligand)
+    sites = PocketSites(receptor, kinase) if kinase is not None else None
+    binding_type = ligand.entry.binding_type if ligand.entry else "unknown"
+    judged = []
+    for pose, energy, size in zip(poses, relative.tolist(), cluster_sizes(poses, mol), strict=True):
+        features, bonds = sites.describe(mol, pose.coordinates) if sites else ({}, ())
+        score = combined_score(pose.score, features, binding_type, None if math.isnan(energy) else energy)
+        judged.append(_Judged(pose, energy, {**features, "cluster_size": float(size)}, bonds, score))
+    return sorted(judged, key=lambda item: (math.isnan(item.energy), item.score, item.pose.rank))
 
 
-def contact_strength(
-    contact: Contact, receptor_xyz: FloatArray, donors: IntArray, acceptors: IntArray, ligand_xyz: FloatArray
-) -> float:
-    """Return how well a ligand bonds to one group, 0 (not) to 1 (a full hydrogen bond).
-
-    Parameters
-    ----------
-    contact : Contact
-        Receptor group.
-    receptor_xyz : (n_receptor_atoms, 3) float
-        Angstrom.
-    donors : (n, 2) int
-        Ligand hydrogen and parent.
-    acceptors : (n,) int
-        Ligand acceptors.
-    ligand_xyz : (n_ligand_atoms, 3) float
-        Angstrom.
-
-    Returns
-    -------
-    float
-        The best single bond: 1 below ``FULL_BOND``, falling to 0 at ``NO_BOND``, 0 where bent below ``MIN_ANGLE``.
-    """
-    best = 0.0
-    pairs = [
-        (receptor_xyz[contact.donors], ligand_xyz[acceptors]),
-        (ligand_xyz[donors], receptor_xyz[contact.acceptors]),
-    ]
-    for donor, acceptor in pairs:
-        if len(donor) == 0 or len(acceptor) == 0:
-            continue
-        hydrogen, parent = donor[:, 0], donor[:, 1]
-        to_acceptor = acceptor[None, :, :] - hydrogen[:, None, :]
-        distance = np.linalg.norm(to_acceptor, axis=2)
-        to_parent = parent - hydrogen
-        cosine = (to_acceptor * to_parent[:, None, :]).sum(axis=2) / (
-            distance * np.linalg.norm(to_parent, axis=1)[:, None] + 1e-9
-        )
-        strength = np.clip((NO_BOND - distance) / (NO_BOND - FULL_BOND), 0.0, 1.0)
-        strength[cosine > np.cos(np.radians(MIN_ANGLE))] = 0.0
-        best = max(best, float(strength.max()))
-    return best
+def _described(judged: _Judged) -> Pose:
+    features = {"rank_score": judged.score, **judged.features}
+    if not math.isnan(judged.energy):
+        features["relative_energy"] = judged.energy
+    return dataclasses.replace(judged.pose, features=tuple(features.items()))
 
 
 def cluster_sizes(poses: Sequence[Pose], mol: Chem.Mol) -> IntArray:
     """Return for each pose how many poses, itself included, lie within ``CLUSTER_RMSD``, (n_poses,) int."""
     heavy = [a.GetIdx() for a in mol.GetAtoms() if a.GetAtomicNum() > 1]
-    stack = np.array([pose.coordinates[heavy] for pose in poses])
+    stack: FloatArray = np.array([pose.coordinates[heavy] for pose in poses])
     squared = ((stack[:, None] - stack[None, :]) ** 2).sum(axis=3).mean(axis=2)
     return np.asarray((squared <= CLUSTER_RMSD**2).sum(axis=1), dtype=np.int64)
 
 
-def _reason(poses: Sequence[Pose], best: int, bonds: Sequence[tuple[str, ...]]) -> str:
-    made = ", ".join(bonds[best]) or "no hydrogen bond to the hinge"
-    text = f"rank {poses[best].rank} of {len(poses)} by score ({poses[best].score:.1f} kcal/mol); {made}"
-    top = int(np.argmin([pose.score for pose in poses]))
-    if top != best:
-        instead = ", ".join(bonds[top]) or "none of these bonds"
-        text += f"; preferred to rank {poses[top].rank} ({poses[top].score:.1f} kcal/mol), which makes {instead}"
+def _reason(judged: Sequence[_Judged], n_poses: int) -> str:
+    best = judged[0]
+    refined = [item for item in judged if not math.isnan(item.energy)]
+    text = f"rank {best.pose.rank} of {n_poses} by score ({best.pose.score:.1f} kcal/mol)"
+    if refined:
+        place = sum(item.energy < best.energy for item in refined) + 1
+        text += f", {_ordinal(place)} of {len(refined)} refined poses by MM-GBSA"
+    if best.features.keys() - {"cluster_size"}:
+        text += f"; {', '.join(best.bonds) or 'no hydrogen bond to the hinge'}"
+    others = [item for item in (refined or judged) if item is not best]
+    rival = min(others, key=lambda item: item.pose.score, default=None)
+    if rival is not None and rival.pose.score < best.pose.score:
+        text += f"; preferred to rank {rival.pose.rank} ({rival.pose.score:.1f} kcal/mol), {_against(best, rival)}"
     return text + "."
+
+
+def _against(best: _Judged, rival: _Judged) -> str:
+    """Say in what a pose of worse score is better than a rival."""
+    parts = []
+    if best.energy < rival.energy:
+        parts.append(f"whose MM-GBSA energy is {rival.energy - best.energy:.1f} kcal/mol higher")
+    missing = [bond for bond in best.bonds if bond not in rival.bonds]
+    if missing:
+        parts.append(f"which lacks {', '.join(missing)}")
+    return " and ".join(parts) or "whose rank score is worse"
+
+
+def _ordinal(number: int) -> str:
+    return {1: "best", 2: "second", 3: "third"}.get(number, f"{number}th")

@@ -1,8 +1,8 @@
 """Side chains that move with the ligand: which ones, and Vina's search with them.
 
-A side chain turns about its chi angles; bond lengths, angles and rings stay. In the flexible PDBQT the residue's main
-chain is the fixed root and each chi angle a branch in the one before it, so that neighbours within three bonds do not
-repel each other. Hydroxyl hydrogens keep their direction: Vina's score does not see hydrogens [1]_.
+A side chain turns about its chi angles; bond lengths, angles and rings stay. In the flexible PDBQT the residue's
+C-alpha is the fixed root and each chi angle a branch in the one before it. Vina does not score ligand against root
+atoms, so that the rest of the main chain is left in the rigid part. Hydroxyl hydrogens keep their direction: Vina's score does not see hydrogens [1]_.
 
 References
 ----------
@@ -27,9 +27,10 @@ from dockkit.core.geometry import dihedral, rotate_about
 from dockkit.core.model import FloatArray, Kinase, Ligand, Numbering, Pose, Receptor
 from dockkit.core.residues import one_letter, residue_templates
 from dockkit.core.settings import DockingSettings
+from dockkit.docking.merge import MIN_POSE_RMSD
 from dockkit.docking.molecule import ligand_mol, rebuild_hydrogens
 from dockkit.docking.receptor import atom_types, receptor_pdbqt
-from dockkit.docking.vina import EVALUATIONS_PER_RUN, MIN_POSE_RMSD, RUNS_PER_EXHAUSTIVENESS, ligand_pdbqt, read_poses
+from dockkit.docking.vina import EVALUATIONS_PER_RUN, RUNS_PER_EXHAUSTIVENESS, ligand_pdbqt, read_poses
 
 MAX_RESIDUES: Final = 6
 """More moving side chains than this drown the search."""
@@ -41,8 +42,8 @@ MAX_NEIGHBOURS: Final = 3
 
 WORDS: Final = ("gatekeeper", "neighbours")
 
-ROOT: Final = ("N", "CA", "C", "O")
-"""Main-chain atoms of a moving residue that are written with it, fixed."""
+ROOT: Final = "CA"
+"""The fixed atom that a moving side chain hangs on; the other main-chain atoms stay in the rigid part."""
 
 MAX_DEVIATION: Final = 0.05
 """Angstrom: a side chain turned to the dihedrals of the engine's output must fit its atoms this well."""
@@ -222,7 +223,7 @@ def split_receptor(receptor: Receptor, residues: Sequence[int]) -> tuple[str, st
     Returns
     -------
     rigid, flexible : str
-        The moving residues' N, CA, C and O stand in ``flexible`` as its fixed roots.
+        The C-alpha of a moving residue stands in ``flexible`` as its fixed root.
 
     Raises
     ------
@@ -240,9 +241,9 @@ def split_receptor(receptor: Receptor, residues: Sequence[int]) -> tuple[str, st
         names = {str(receptor.atom_names[a]): a for a in atoms}
         turns = _chis(receptor, residue)
         label = f"{receptor.residue_names[residue]} {receptor.author_numbers[residue]}"
-        if any(name not in names for name in ROOT) or not turns:
+        if ROOT not in names or not turns:
             raise DockingError(f"{receptor.name} {label}: an atom is missing, so that its side chain cannot move")
-        groups = [[names[name] for name in ROOT]]
+        groups = [[names[ROOT]]]
         for k, turn in enumerate(turns):
             beyond = {turn.atoms[2]}
             if k + 1 < len(turns):
@@ -376,7 +377,7 @@ def turned_receptor(receptor: Receptor, residues: Sequence[int], text: str) -> F
             if line.startswith(("ATOM", "HETATM"))
         }
         for turn in _chis(receptor, residue):
-            wanted = dihedral(*(target[a] for a in turn.atoms))
+            wanted = dihedral(*(target.get(a, xyz[a]) for a in turn.atoms))
             now = dihedral(*(xyz[a] for a in turn.atoms))
             moves = list(turn.moves)
             origin, end = xyz[turn.atoms[1]], xyz[turn.atoms[2]]

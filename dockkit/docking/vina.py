@@ -1,7 +1,8 @@
 """AutoDock Vina through its Python package, the ligand prepared by Meeko.
 
 Rings of seven or more atoms in a macrocycle are opened and closed again by Meeko's glue atoms (its default),
-so macrocycles are flexible; smaller rings keep the conformer of the ligand record, and amides stay as they are.
+so macrocycles are flexible. Smaller rings, amides and esters keep the shape they start with, and the runs of the search
+are shared among conformers that differ in it (:mod:`dockkit.docking.starts`).
 
 References
 ----------
@@ -23,14 +24,16 @@ from vina import Vina
 from dockkit.core.errors import DockingError
 from dockkit.core.model import FloatArray, IntArray, Ligand, Pose, Receptor
 from dockkit.core.settings import DockingSettings
+from dockkit.docking.merge import MIN_POSE_RMSD, merge_poses
 from dockkit.docking.molecule import ligand_mol, rebuild_hydrogens
 from dockkit.docking.receptor import receptor_pdbqt
+from dockkit.docking.starts import STIFF_BOND, starting_conformers
 
 MAX_TORSIONS: Final = 32
 """More torsions than this cannot be searched by Vina in reasonable time (AutoDock's own limit)."""
 
-MIN_POSE_RMSD: Final = 1.0
-"""Angstrom between two reported poses, Vina's default."""
+MAX_STARTS: Final = 3
+"""Conformers that share the runs of a search."""
 
 RUNS_PER_EXHAUSTIVENESS: Final = 3
 EVALUATIONS_PER_RUN: Final = 150_000
@@ -60,7 +63,7 @@ def dock(
     receptor : Receptor
         Rigid; all hydrogens present.
     ligand : Ligand
-        Bond lengths, angles and small rings are kept as in the record.
+        Bond lengths and angles are kept as in the record or a conformer cleaned up like it.
     box_center, box_size : three floats
         Search box, Angstrom.
     settings : DockingSettings
@@ -81,37 +84,36 @@ def dock(
         The ligand cannot be docked, the box misses the receptor, or no pose was found.
     """
     center, size = _check_box(receptor, box_center, box_size)
-    mol = ligand_mol(ligand)
-    pdbqt, atom_of_serial = ligand_pdbqt(mol, ligand.name)
+    runs = settings.exhaustiveness * RUNS_PER_EXHAUSTIVENESS
+    starts = starting_conformers(ligand_mol(ligand), seed, min(MAX_STARTS, runs))
+    engine: Vina | None = None
+    poses: list[Pose] = []
     try:
-        engine = _engine(receptor, seed, cpu)
-        engine.set_ligand_from_string(pdbqt)
-        engine.compute_vina_maps(center=center, box_size=size)
-        engine.dock(
-            exhaustiveness=settings.exhaustiveness * RUNS_PER_EXHAUSTIVENESS,
-            n_poses=settings.n_poses,
-            min_rmsd=MIN_POSE_RMSD,
-            max_evals=EVALUATIONS_PER_RUN,
-        )
-        text = engine.poses(n_poses=settings.n_poses, energy_range=settings.energy_range_kcal_mol)
+        for k, start in enumerate(starts):
+            pdbqt, atom_of_serial = ligand_pdbqt(start, ligand.name)
+            if engine is None:
+                engine = _engine(receptor, seed, cpu)
+                engine.set_ligand_from_string(pdbqt)
+                engine.compute_vina_maps(center=center, box_size=size)
+            else:
+                engine.set_ligand_from_string(pdbqt)
+            engine.dock(
+                exhaustiveness=len(range(k, runs, len(starts))),
+                n_poses=settings.n_poses,
+                min_rmsd=MIN_POSE_RMSD,
+                max_evals=EVALUATIONS_PER_RUN,
+            )
+            text = engine.poses(n_poses=settings.n_poses, energy_range=settings.energy_range_kcal_mol)
+            for score, placed, known in read_poses(text, atom_of_serial, ligand.n_atoms):
+                coordinates = rebuild_hydrogens(start, placed, known)
+                poses.append(Pose(ligand.name, receptor.name, coordinates, engine="vina", score=score))
     except (RuntimeError, ValueError, TypeError, OSError) as error:
         raise DockingError(f"{ligand.name} in {receptor.name}: Vina failed ({error})") from error
-    poses = [
-        Pose(
-            ligand=ligand.name,
-            receptor=receptor.name,
-            coordinates=rebuild_hydrogens(mol, placed, known),
-            engine="vina",
-            score=score,
-            rank=rank,
-        )
-        for rank, (score, placed, known) in enumerate(read_poses(text, atom_of_serial, ligand.n_atoms), start=1)
-    ]
     if not poses:
         raise DockingError(
             f"{ligand.name} in {receptor.name}: Vina found no pose; the box of {size} A may be too small or full"
         )
-    return tuple(poses)
+    return merge_poses(poses, ligand, settings)
 
 
 def optimise(
@@ -226,7 +228,10 @@ def ligand_pdbqt(mol: Chem.Mol, name: str) -> tuple[str, dict[int, int]]:
     if odd:
         raise DockingError(f"{name}: Vina has no parameters for {', '.join(odd)}; give a bound pose instead")
     try:
-        setups = MoleculePreparation(charge_model="zero").prepare(mol)
+        preparation = MoleculePreparation(
+            charge_model="zero", rigidify_bonds_smarts=[STIFF_BOND], rigidify_bonds_indices=[(0, 2)]
+        )
+        setups = preparation.prepare(mol)
         text, good, message = PDBQTWriterLegacy.write_string(setups[0], add_index_map=True, remove_smiles=True)
     except (RuntimeError, ValueError, KeyError, IndexError) as error:
         raise DockingError(f"{name}: Meeko could not prepare the ligand ({error})") from error
