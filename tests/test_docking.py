@@ -19,10 +19,10 @@ from dockkit.docking.anchored import rotatable_bonds
 from dockkit.docking.atp import find_nucleotide, place_atp
 from dockkit.docking.bound import pose_from_bound_file, pose_from_group, pose_from_input
 from dockkit.docking.choose import choose_pose
+from dockkit.docking.merge import merge_poses
 from dockkit.docking.molecule import acceptor_atoms, donor_hydrogens, ligand_mol, rebuild_hydrogens, same_stereo
 from dockkit.docking.receptor import atom_types, receptor_pdbqt
 from dockkit.docking.restraints import Clashes, Restraint, energy_and_gradient
-from dockkit.docking.merge import merge_poses
 from dockkit.docking.torsions import TorsionTree
 from dockkit.docking.vina import dock, ligand_pdbqt, optimise
 from dockkit.kinase import identify_kinase
