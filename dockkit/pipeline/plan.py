@@ -205,12 +205,13 @@ class _Builder:
             "pose",
             {
                 "docking": study.docking.model_dump(mode="json"),
+                "energy": study.energy.model_dump(mode="json"),
                 "seed": derive_seed(study.seed, "pose", ligand.label, template.label),
                 "cpu": 1,
                 "kinase": gene,
                 "entry": template.name,
             },
-            {"receptor": keys["receptor"], "ligand": keys["ligand"]},
+            {role: keys[role] for role in ("receptor", "ligand", "parameters")},
             f"pose of {ligand.label} in {template.label}",
             {"entry": template.content},
         )

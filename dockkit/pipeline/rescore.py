@@ -58,9 +58,6 @@ class Rescored:
         return float(self.terms.sum()) + self.strain
 
 
-ENERGY_SUBSET_ANGSTROM = 10.0
-"""Receptor residues within this distance of any pose enter the binding energies."""
-
 _FAR_ANGSTROM = 100.0
 """Cut-off of the ligand alone: none."""
 
@@ -113,7 +110,7 @@ def rescore_poses(
         cutoff=settings.cutoff_angstrom,
         backbone_restraint=settings.backbone_restraint_kcal_mol_a2,
     )
-    _, judged = select_residues(receptor, everywhere, (), 0.0, ENERGY_SUBSET_ANGSTROM)
+    _, judged = select_residues(receptor, everywhere, (), 0.0, energy.subset_angstrom)
     evaluator = BindingEnergy(assembly, energy, np.flatnonzero(np.isin(receptor.atom_residue, judged)))
     own = _LigandEnergy(assembly, energy)
     found = [_refined(system, region, receptor, pose, settings.max_iterations, evaluator, own) for pose in poses]

@@ -37,7 +37,6 @@ from dockkit.core.model import (
 from dockkit.core.settings import DockingSettings, EnergySettings, MdSettings, PreparationSettings, RelaxSettings
 from dockkit.docking.atp import place_atp
 from dockkit.docking.bound import pose_from_bound_file, pose_from_group, pose_from_input
-from dockkit.docking.choose import choose_pose
 from dockkit.docking.search import dock_kinase
 from dockkit.energy import BindingEnergy
 from dockkit.forcefield.hydroxyls import turn_hydroxyls
@@ -49,6 +48,7 @@ from dockkit.mutation import build_variant, check_variant, parse_variant, site_i
 from dockkit.mutation.waters import displaced_waters, without_waters
 from dockkit.pipeline.legs import choose_zones, energy_atoms, settle_core, settle_shell
 from dockkit.pipeline.prepare import chain_differences
+from dockkit.pipeline.rescore import choose_refined
 from dockkit.sampling import minimise, replica_seeds, run_dynamics
 from dockkit.structure import catalogue, prepare_receptor, read_structure
 
@@ -142,7 +142,8 @@ def run_pose(params: Params, inputs: Inputs, work_dir: Path) -> Pose:
         return bound
     center, size = (entry.box_center, entry.box_size) if entry else _pocket_box(receptor, kinase)
     poses = dock_kinase(receptor, ligand, kinase, center, size, settings, params["seed"], params["cpu"])
-    chosen = choose_pose(poses, receptor, ligand, kinase)
+    energy = EnergySettings(**params.get("energy", {}))
+    chosen = choose_refined(poses, receptor, ligand, kinase, inputs["parameters"], settings.rescore, energy)
     if stray:
         reason = f"docked, since the file's coordinates do not touch {receptor.name}; {chosen.reason}"
         chosen = dataclasses.replace(chosen, reason=reason)
@@ -348,7 +349,7 @@ STEPS: dict[str, Step] = {
     "receptor": Step("2", run_receptor),
     "ligand": Step("2", run_ligand),
     "parameters": Step("1", run_parameters),
-    "pose": Step("1", run_pose),
+    "pose": Step("2", run_pose),
     "start": Step("4", run_start),
     "state": Step("5", run_state),
     "dynamics": Step("3", run_pocket_dynamics),
