@@ -21,6 +21,8 @@ GOOD, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 COMMANDS: dict[str, str] = {
     "md": "simulate a complex as wild type and mutant",
     "dock": "dock ligands into structures, mutants and conformations",
+    "panel": "mutations against inhibitors: matrix, ranking, the best pair",
+    "scan": "replace the residues around a ligand",
     "status": "say how far a run is",
     "redock": "dock a structure's own ligand again and compare with the crystal",
 }

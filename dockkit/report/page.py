@@ -242,7 +242,8 @@ def _state_warnings(detail: RowDetail) -> dict[str, list[str]]:
     return found
 
 
-def _provenance(pairs: Sequence[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
+def provenance_parts(pairs: Sequence[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
+    """Return provenance as ``settings`` and ``versions``, without what a page says elsewhere."""
     settings = [pair for pair in pairs if pair[0].split(".")[0] in SETTING_SECTIONS and "." in pair[0]]
     return {
         "settings": settings,
@@ -266,7 +267,8 @@ def _embedded(figures: dict[str, list[DrawnFigure]]) -> dict[str, list[tuple[Dra
     return page
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return the environment that every page's template is rendered in."""
     return Environment(
         loader=PackageLoader("dockkit.report", "templates"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -293,7 +295,7 @@ def render_page(result: StudyResult, figures: dict[str, list[DrawnFigure]], scen
     str
         HTML that loads nothing from anywhere: styles, script, figures and coordinates are inside.
     """
-    environment = _environment()
+    environment = page_environment()
     source = environment.loader
     assert source is not None
     details = [*result.rows, *result.atp]
@@ -319,7 +321,7 @@ def render_page(result: StudyResult, figures: dict[str, list[DrawnFigure]], scen
         messages=_messages(result),
         calls=dict(result.provenance).get("calls", ""),
         accuracy=dict(result.provenance).get("accuracy", ""),
-        provenance=_provenance(result.provenance),
+        provenance=provenance_parts(result.provenance),
         style=Markup(style),
         script=Markup(script),
         scene_json=Markup(scene.json),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,7 @@ def _pack_coordinates(coordinates: FloatArray, origin: FloatArray) -> str:
     return _pack(scaled, "<i2")
 
 
-def _bonds(elements: list[str], coordinates: FloatArray, residues: IntArray) -> IntArray:
+def stick_bonds(elements: list[str], coordinates: FloatArray, residues: IntArray) -> IntArray:
     """Return bonds within a residue or between neighbours in sequence, from distances and covalent radii."""
     if len(elements) < 2:
         return np.zeros((0, 2), dtype=np.int64)
@@ -69,7 +70,7 @@ def _bonds(elements: list[str], coordinates: FloatArray, residues: IntArray) -> 
     return np.asarray(kept[np.lexsort((kept[:, 1], kept[:, 0]))], dtype=np.int64)
 
 
-def _ligand_bonds(ligand: Ligand) -> IntArray:
+def ligand_bonds(ligand: Ligand) -> IntArray:
     molecule = Chem.MolFromMolBlock(ligand.mol_block, removeHs=False, sanitize=False)
     if molecule is None or molecule.GetNumAtoms() != ligand.n_atoms:
         return np.zeros((0, 2), dtype=np.int64)
@@ -122,7 +123,7 @@ def _donations(
     return pairs
 
 
-def _secondary(trace: FloatArray, segments: IntArray) -> str:
+def secondary_structure(trace: FloatArray, segments: IntArray) -> str:
     """Return h, e or c for each C-alpha from its distances to the second, third and fourth next (P-SEA-like)."""
     n = len(trace)
     kind = np.full(n, "c")
@@ -189,7 +190,7 @@ class _Builder:
         item = {
             "xyz": _pack_coordinates(receptor.coordinates[alpha], self.origin),
             "segments": segments.tolist(),
-            "kind": _secondary(receptor.coordinates[alpha], segments),
+            "kind": secondary_structure(receptor.coordinates[alpha], segments),
             "part": [landmarks.get(int(number), "") for number in receptor.uniprot_numbers[residues]],
         }
         return self._shared(item, self.traces, self.trace_list)
@@ -198,7 +199,7 @@ class _Builder:
         heavy = np.flatnonzero(ligand.elements != "H")
         renumber = np.full(ligand.n_atoms, -1, dtype=np.int64)
         renumber[heavy] = np.arange(len(heavy))
-        bonds = renumber[_ligand_bonds(ligand)]
+        bonds = renumber[ligand_bonds(ligand)]
         bonds = bonds[(bonds >= 0).all(axis=1)] if len(bonds) else bonds
         item = {"elements": ligand.elements[heavy].tolist(), "bonds": _pack(bonds, "<u2")}
         return self._shared(item, self.ligands, self.ligand_list)
@@ -232,7 +233,7 @@ class _Builder:
             "elements": " ".join(elements),
             "names": " ".join(receptor.atom_names[atoms].tolist()),
             "residue": _pack(slot[receptor.atom_residue[atoms]], "<u2"),
-            "bonds": _pack(_bonds(elements, receptor.coordinates[atoms], receptor.atom_residue[atoms]), "<u2"),
+            "bonds": _pack(stick_bonds(elements, receptor.coordinates[atoms], receptor.atom_residue[atoms]), "<u2"),
             "labels": [residue_label(str(receptor.residue_names[r]), int(numbers[r])) for r in residues],
             "marks": [marks.get(int(receptor.uniprot_numbers[r]), "") for r in residues],
             "near": [int(nearest[r] <= NEAR_ANGSTROM) for r in residues],
@@ -241,7 +242,7 @@ class _Builder:
         }
 
 
-def _orientation(receptor: Receptor, kinase: Kinase, ligand_centre: FloatArray) -> list[float]:
+def orientation(receptor: Receptor, kinase: Kinase, ligand_centre: FloatArray) -> list[float]:
     """Return a rotation (row-major 3 x 3) that shows the N-lobe above, the hinge to the left; identity if unknown."""
     alpha = {
         int(receptor.uniprot_numbers[receptor.atom_residue[i]]): receptor.coordinates[i]
@@ -297,7 +298,7 @@ def build_scene(result: StudyResult) -> Scene:
         views.append(view)
     data = {
         "scale": _SCALE,
-        "rotation": _orientation(first.wild_type.receptor, result.kinase, origin),
+        "rotation": orientation(first.wild_type.receptor, result.kinase, origin),
         "traces": builder.trace_list,
         "ligands": builder.ligand_list,
         "views": views,
@@ -333,3 +334,50 @@ def _view(builder: _Builder, stem: str, detail: RowDetail) -> dict[str, Any]:
             "mutant": builder.state(detail.mutant, detail.ligand, sites),
         },
     }
+
+
+def hot_spot_scene(
+    result: StudyResult, state: ComplexState, ligand: Ligand, heat: Mapping[int, float], named: Collection[int]
+) -> Scene:
+    """Collect what the 3-D view needs to show how hot the residues around a ligand are.
+
+    Parameters
+    ----------
+    result : StudyResult
+        For its kinase and numbering.
+    state : ComplexState
+        The wild type with the ligand.
+    ligand : Ligand
+    heat : mapping of int to float
+        Residue number (the study's) to 0 (cold) ... 1 (hot); other residues stay grey.
+    named : collection of int
+        Residues drawn thick and labelled.
+
+    Returns
+    -------
+    Scene
+        One view, which has no mutant.
+    """
+    origin = state.ligand_coordinates.mean(axis=0)
+    builder = _Builder(result, origin)
+    shown = builder.state(state, ligand, set(named))
+    receptor = state.receptor
+    numbers = dict(zip(range(receptor.n_residues), residue_numbers(receptor, result), strict=True))
+    labels = {residue_label(str(receptor.residue_names[r]), number): number for r, number in numbers.items() if number}
+    of_label = [labels.get(label, 0) for label in shown["labels"]]
+    shown["heat"] = [round(float(heat[number]), 3) if number in heat else -1 for number in of_label]
+    shown["near"] = [int(near or number in heat) for near, number in zip(shown["near"], of_label, strict=True)]
+    data = {
+        "scale": _SCALE,
+        "rotation": orientation(receptor, result.kinase, origin),
+        "single": 1,
+        "traces": builder.trace_list,
+        "ligands": [],
+        "views": [
+            {"id": "hot-spots", "mutation": "", "name": ligand.name, "ligand": builder.ligand(ligand),
+             "states": {"wild": shown}}
+        ],
+    }  # fmt: skip
+    data["ligands"] = builder.ligand_list
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    return Scene(text, 1, ())

@@ -47,7 +47,7 @@
     colour = {
       background: get("--scene", [255, 255, 255]), ink: get("--ink", [20, 24, 30]),
       wild: get("--wild", [0, 114, 179]), mutant: get("--mutant", [213, 94, 0]),
-      carbon: get("--scene-carbon", [150, 156, 164]), tube: get("--scene-tube", [205, 210, 217]),
+      carbon: get("--scene-carbon", [150, 156, 164]), hot: get("--scene-hot", [190, 50, 0]), tube: get("--scene-tube", [205, 210, 217]),
       hinge: get("--scene-hinge", [0, 158, 115]), dfg: get("--scene-dfg", [204, 121, 167]),
       "alpha-c": get("--scene-alpha-c", [230, 159, 0]),
     };
@@ -92,7 +92,7 @@
   }
 
   // ---------------------------------------------------------------- what is shown
-  const show = { view: 0, mode: "both", wide: false, labels: true, spin: false };
+  const show = { view: 0, mode: scene.single ? "wild" : "both", wide: false, labels: true, spin: false };
   let points, items, labels, picks, centre;
   let rotation = scene.rotation.slice(), zoom = 1, width = 0, height = 0, ratio = 1, projected, pending = false;
   const startZoom = 1;
@@ -167,7 +167,8 @@
       const r = state.res[i];
       return (show.wide || state.near[r] || state.site[r]) && !hidden(r);
     };
-    const carbon = (r) => state.site[r] ? own : both && difference[name].has(r) ? mix(own, colour.carbon, 0.6) : colour.carbon;
+    const warmth = (r) => state.heat && state.heat[r] >= 0 ? mix(colour.carbon, colour.hot, Math.min(1, 0.15 + state.heat[r])) : null;
+    const carbon = (r) => warmth(r) ? warmth(r) : state.site[r] ? own : both && difference[name].has(r) ? mix(own, colour.carbon, 0.6) : colour.carbon;
     const tone = (i) => ELEMENT[state.el[i]] || carbon(state.res[i]);
     const index = new Map();
     for (const site of [0, 1]) {
@@ -193,7 +194,7 @@
     });
     lig.forEach((p, i) => picks.push({ p, text: view.name + " " + ligand.elements[i] }));
     sum.forEach((p, r) => {
-      if (state.site[r]) labels.push({ p, text: state.labels[r], c: own, strong: true, below: name === "mutant" });
+      if (state.site[r]) labels.push({ p, text: state.labels[r], c: warmth(r) || own, strong: true, below: name === "mutant" });
       else if (state.marks[r] && name !== (both ? "mutant" : ""))
         labels.push({ p, text: state.marks[r] + " " + state.labels[r], c: colour.ink });
     });
@@ -207,6 +208,7 @@
     addTrace(scene.traces[view.states[show.mode === "mutant" ? "mutant" : "wild"].trace]);
     for (const name of ["wild", "mutant"]) if (both || show.mode === name) addState(view, name, both, difference);
     const w = unpack(view.states.wild), sites = [];
+    const aside = scene.single ? 0 : 0.3;
     centre = [0, 0, 0];
     let count = 0;
     for (let i = 0; i < w.lig.length; i += 3) { for (let d = 0; d < 3; d++) centre[d] += w.lig[i + d]; count++; }
@@ -214,7 +216,7 @@
     w.res.forEach((r, i) => { if (w.site[r]) sites.push(i); });
     if (sites.length) for (let d = 0; d < 3; d++) {
       const mean = sites.reduce((s, i) => s + w.pos[3 * i + d], 0) / sites.length;
-      centre[d] = 0.7 * centre[d] + 0.3 * mean;
+      centre[d] = (1 - aside) * centre[d] + aside * mean;
     }
     points = Float32Array.from(points);
     projected = new Float32Array(points.length);
@@ -227,6 +229,11 @@
     return list.length ? Array.from(new Set(list)).join(", ") : "none found";
   }
   function describe(view) {
+    if (scene.single) {
+      $("scene-bonds").textContent = "Hydrogen bonds of " + view.name + ": " + bondText(view, "wild") + ".";
+      canvas.setAttribute("aria-label", "3-D view of " + view.name + " in the pocket, residues coloured by hot spot");
+      return;
+    }
     $("scene-bonds").textContent = "Hydrogen bonds of " + view.name + ". Wild type: " + bondText(view, "wild") +
       ". " + view.mutation + ": " + bondText(view, "mutant") + ".";
     canvas.setAttribute("aria-label", "3-D view of " + view.name + " in the pocket, " +
