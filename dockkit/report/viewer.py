@@ -162,7 +162,7 @@ def _marks(kinase: Kinase) -> dict[int, str]:
     return {number: text for number, text in named if number}
 
 
-class _Builder:
+class SceneBuilder:
     """Collects views; traces and ligands that several views share are stored once."""
 
     def __init__(self, result: StudyResult, origin: FloatArray) -> None:
@@ -286,7 +286,7 @@ def build_scene(result: StudyResult) -> Scene:
     first = usable[0][1]
     assert first.wild_type is not None
     origin = first.wild_type.ligand_coordinates.mean(axis=0)
-    builder = _Builder(result, origin)
+    builder = SceneBuilder(result, origin)
     views: list[dict[str, Any]] = []
     left_out: list[str] = []
     for stem, detail in usable:
@@ -319,7 +319,7 @@ def _changed(detail: RowDetail, result: StudyResult) -> set[int]:
     return {number for number in before.keys() & after.keys() if before[number] != after[number]}
 
 
-def _view(builder: _Builder, stem: str, detail: RowDetail) -> dict[str, Any]:
+def _view(builder: SceneBuilder, stem: str, detail: RowDetail) -> dict[str, Any]:
     assert detail.ligand is not None
     assert detail.wild_type is not None
     assert detail.mutant is not None
@@ -359,7 +359,7 @@ def hot_spot_scene(
         One view, which has no mutant.
     """
     origin = state.ligand_coordinates.mean(axis=0)
-    builder = _Builder(result, origin)
+    builder = SceneBuilder(result, origin)
     shown = builder.state(state, ligand, set(named))
     receptor = state.receptor
     numbers = dict(zip(range(receptor.n_residues), residue_numbers(receptor, result), strict=True))
