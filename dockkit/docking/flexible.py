@@ -1,8 +1,9 @@
 """Side chains that move with the ligand: which ones, and Vina's search with them.
 
 A side chain turns about its chi angles; bond lengths, angles and rings stay. In the flexible PDBQT the residue's
-C-alpha is the fixed root and each chi angle a branch in the one before it. Vina does not score ligand against root
-atoms, so that the rest of the main chain is left in the rigid part. Hydroxyl hydrogens keep their direction: Vina's score does not see hydrogens [1]_.
+C-alpha is the fixed root and each chi angle a branch in the one before it. Vina does not score the ligand against root
+atoms, so that the rest of the main chain is left in the rigid part. Hydroxyl hydrogens keep their direction: Vina's
+score does not see hydrogens [1]_.
 
 References
 ----------
