@@ -10,9 +10,11 @@ import openmm
 from dockkit.core.model import FloatArray, IntArray
 from dockkit.sampling.setup import Setup
 
+_NEIGHBOURS = np.stack(np.meshgrid(*[np.arange(-1.0, 2.0)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+
 
 def minimum_image(vectors: FloatArray, box: FloatArray) -> FloatArray:
-    """Return the shortest periodic images of vectors, for vectors shorter than half the box after reduction.
+    """Return the shortest periodic images of vectors.
 
     Parameters
     ----------
@@ -29,6 +31,9 @@ def minimum_image(vectors: FloatArray, box: FloatArray) -> FloatArray:
     out = np.array(vectors, dtype=np.float64)
     for row in (2, 1, 0):
         out -= np.round(out[:, row] / box[row, row])[:, None] * box[row]
+    unsure = np.flatnonzero(np.linalg.norm(out, axis=1) > 0.5 * np.diag(box).min())
+    images = out[unsure, None] + _NEIGHBOURS @ box
+    out[unsure] = images[np.arange(len(unsure)), np.linalg.norm(images, axis=-1).argmin(axis=1)]
     return out
 
 
