@@ -26,6 +26,18 @@ def recipe_tag(relax: RelaxSettings, energy: EnergySettings) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("ascii")).hexdigest()[:12]
 
 
+def calibration_in_words() -> str:
+    """Return what the calibrated numbers stand on, and how good they were for drugs that the fit had not seen."""
+    record = calibration_record()
+    scores = record["scores"]
+    return (
+        f"fitted to {record['n']} measured ddG ({record['what']}), {record['date']}, model '{record['model']}' of "
+        f"{record['candidates_tried']} tried; each drug left out in turn: root-mean-square error "
+        f"{scores['rmse_drug_out']:.2f} kcal/mol, Pearson {scores['pearson_drug_out']:.2f}, "
+        f"AUROC {scores['auroc_drug_out']:.2f}"
+    )
+
+
 def with_calibration(detail: RowDetail, study: Study, kinase: str) -> RowDetail:
     """Return a row with its calibrated numbers.
 

@@ -10,6 +10,7 @@ from dockkit import resistance
 from dockkit.core.errors import DockkitError
 from dockkit.core.model import Call, Estimate, ResistanceRow, RowDetail, StudyResult
 from dockkit.core.settings import Study
+from dockkit.pipeline.calibrated import calibration_in_words, with_calibration
 from dockkit.pipeline.plan import Cell, Plan
 from dockkit.store import Outcome, Store, package_versions
 
@@ -151,7 +152,7 @@ def _judge(cell: Cell, detail: RowDetail, atp: RowDetail | None, plan: Plan) -> 
         reason=verdict.reason,
         message=message,
     )
-    return replace(detail, row=row)
+    return with_calibration(replace(detail, row=row), plan.study, plan.kinase.gene)
 
 
 def _own_ddg(detail: RowDetail) -> Estimate:
@@ -181,6 +182,7 @@ def _provenance(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[tuple[str,
         ("tasks", str(len(outcomes))),
         ("calls", resistance.CALLS_IN_WORDS),
         ("accuracy", resistance.accuracy_in_words()),
+        ("calibration", calibration_in_words()),
         ("processor seconds", f"{seconds:.0f}"),
         ("ATP", f"{settings.atp.concentration_mm:g} mM, wild-type K_m {settings.atp.km_wild_type_um:g} uM"),
         ("temperature", f"{settings.temperature_kelvin:g} K"),
