@@ -19,6 +19,8 @@ features, flags), `summary.json` (flat: metric -> number), `groups.csv` (by drug
 from __future__ import annotations
 
 import argparse
+import functools
+import hashlib
 import json
 import os
 import resource
@@ -34,22 +36,24 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
-from ddg_data import CEILING_NM, Source, find_source, prepare, read_table, select
+from ddg_data import CEILING_NM, Source, find_source, kept, prepare, read_table, select
 from ddg_score import write_all
 
 from dockkit.calibration import measure_features
 from dockkit.core.errors import DockkitError
-from dockkit.core.model import TERM_NAMES
+from dockkit.core.model import STATE_TERM_NAMES
 from dockkit.core.settings import DockingSettings, EnergySettings, RelaxSettings
 from dockkit.kinase import load_kinase
+from dockkit.mutation import parse_variant
 from dockkit.pipeline import steps
+from dockkit.pipeline.calibrated import recipe_tag
 from dockkit.resistance import paired_difference
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "abl1_hauser2018"
 COMPUTED = (
-    "kinase", "drug", "mutation", "ddg", "sem", *TERM_NAMES, "distance_angstrom", "charge_change", "n_sites",
+    "kinase", "drug", "mutation", "ddg", "sem", *STATE_TERM_NAMES, "distance_angstrom", "charge_change", "n_sites",
     "overlap_angstrom", "wild_type_spread", "modelled", "docked", "structure", "rotamer", "per_start", "seconds",
-    "seconds_start", "seconds_wild_type", "seconds_mutant", "seconds_prepare", "memory_mb", "message",
+    "seconds_start", "seconds_wild_type", "seconds_mutant", "seconds_prepare", "memory_mb", "recipe", "message",
 )  # fmt: skip
 _HELD: dict[str, Any] = {}
 
@@ -70,35 +74,57 @@ def one_point(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _complex(task: dict[str, Any]) -> dict[str, Any]:
-    """Return the prepared complex of a task, kept for the next one with the same."""
+    """Return the prepared complex of a task and its relaxed start, kept for the next one with the same."""
     key = f"{task['kinase']} {task['drug']}"
     if key not in _HELD:
         _HELD.clear()
-        source: Source = find_source(
-            task["folders"], task["kinase"], task["drug"], task["smiles"], task["all_mutations"]
-        )
-        _HELD[key] = prepare(source, task["kinase"], task["cache"], task["docking"], task["seed"])
-    held: dict[str, Any] = _HELD[key]
-    return held
+        names = (task["kinase"], task["drug"], task["smiles"], task["all_mutations"])
+        source: Source = find_source(task["folders"], *names)
+        held = prepare(source, task["kinase"], task["cache"], task["docking"], task["energy"], task["seed"])
+        _HELD[key] = {**held, "wild_types": {}}
+    found: dict[str, Any] = _HELD[key]
+    return found
 
 
-def states_of(
-    held: dict[str, Any], mutation: str, relax: dict[str, Any], energy: dict[str, Any], seed: int
-) -> tuple[Any, Any, list[float]]:
-    """Return the wild-type and the mutant state by the pipeline's own steps, and the seconds of each step."""
-    common = {"variant": mutation, "numbering": "uniprot", "relax": relax}
-    clock = [time.perf_counter()]
-    inputs = {**held, "start": steps.run_start(common, held, Path())}
-    clock.append(time.perf_counter())
-    states = []
-    for state in ("wild-type", "mutant"):
-        states.append(steps.run_state({**common, "state": state, "energy": energy, "seed": seed}, inputs, Path()))
-        clock.append(time.perf_counter())
-    return states[0], states[1], np.diff(clock).tolist()
+def start_of(held: dict[str, Any], relax: dict[str, Any], path: Path | None = None) -> float:
+    """Give a prepared complex its relaxed start, from a file where it is there; return the seconds it took."""
+    begin = time.perf_counter()
+    make = functools.partial(steps.run_start, {"relax": relax}, held, Path())
+    held["start"] = make() if path is None else kept(path, make)
+    return time.perf_counter() - begin
+
+
+def state_of(
+    held: dict[str, Any], mutation: str, state: str, relax: dict[str, Any], energy: dict[str, Any], seed: int
+) -> Any:
+    """Return one state on the start, by the pipeline's own step."""
+    built = parse_variant(mutation)
+    label = (built.reversed_to_wild_type if state == "wild-type" else built).label
+    params = {
+        "variant": label, "state": state, "numbering": "uniprot", "relax": relax, "energy": energy, "seed": seed,
+    }  # fmt: skip
+    return steps.run_state(params, held, Path())
 
 
 def _energies(task: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
-    wild_type, mutant, seconds = states_of(held, task["mutation"], task["relax"], task["energy"], task["seed"])
+    relax, energy, seed = task["relax"], task["energy"], task["seed"]
+    tag = hashlib.sha256(task["stamp"].encode()).hexdigest()[:10]
+    stem = f"{task['kinase'] or 'given'}_{task['drug']}".replace("/", "_").replace(" ", "_")
+    seconds = [0.0, 0.0]
+    if "start" not in held:
+        path = task["cache"] / f"{stem}_start_{tag}.pickle"
+        known = path.is_file()
+        spent = start_of(held, relax, path)
+        seconds[0] = 0.0 if known else spent
+    site = parse_variant(task["mutation"]).reversed_to_wild_type.label
+    if site not in held["wild_types"]:
+        begin = time.perf_counter()
+        held["wild_types"][site] = state_of(held, task["mutation"], "wild-type", relax, energy, seed)
+        seconds[1] = time.perf_counter() - begin
+    wild_type = held["wild_types"][site]
+    begin = time.perf_counter()
+    mutant = state_of(held, task["mutation"], "mutant", relax, energy, seed)
+    seconds.append(time.perf_counter() - begin)
     estimate = paired_difference(wild_type, mutant)
     receptor = held["receptor"]
     features = measure_features(
@@ -115,11 +141,12 @@ def _energies(task: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
     return {
         "ddg": estimate.value,
         "sem": estimate.sem,
-        **dict(zip(TERM_NAMES, terms, strict=True)),
+        **dict(zip(STATE_TERM_NAMES, terms, strict=True)),
         **{name: getattr(features, name) for name in (*names, "modelled", "docked")},
         "structure": receptor.name,
         "rotamer": mutant.start_labels[0] if mutant.start_labels else "",
         "per_start": " ".join(f"{value:.2f}" for value in both),
+        "recipe": recipe_tag(RelaxSettings(**relax), EnergySettings(**energy)),
         "seconds": sum(seconds),
         **dict(zip(("seconds_start", "seconds_wild_type", "seconds_mutant"), seconds, strict=True)),
     }
@@ -155,9 +182,9 @@ def compute(table: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:
             "smiles": row.get("smiles", ""),
             "all_mutations": table.loc[table["drug"] == row["drug"], "mutation"].tolist(),
             "folders": options.complexes, "cache": options.out / "prepared", "docking": docking,
-            "relax": relax, "energy": energy, "seed": options.seed,
+            "relax": relax, "energy": energy, "seed": options.seed, "stamp": stamp_text,
         }
-        for row in table.sort_values(["kinase", "drug"], kind="stable").to_dict("records")
+        for row in _ordered(table).to_dict("records")
         if (row["drug"], row["mutation"], row["kinase"]) not in seen
     ]  # fmt: skip
     with ProcessPoolExecutor(options.jobs) as pool:
@@ -171,6 +198,12 @@ def compute(table: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the points so that what is shared (complex, then site) is computed once."""
+    sites = table["mutation"].str.replace(r"[A-Z](?=/|$)", "", regex=True)
+    return table.assign(_site=sites).sort_values(["kinase", "drug", "_site"], kind="stable").drop(columns="_site")
+
+
 def given(options: argparse.Namespace, table: pd.DataFrame) -> pd.DataFrame:
     """Return predictions of a file, their features measured on the unrelaxed complexes where the file lacks them."""
     found = pd.read_csv(options.predictions).rename(columns={"tki": "drug"})
@@ -181,7 +214,7 @@ def given(options: argparse.Namespace, table: pd.DataFrame) -> pd.DataFrame:
     for drug, part in found.groupby("drug"):
         gene = table.loc[table["drug"] == drug, "kinase"].iloc[0] if (table["drug"] == drug).any() else ""
         source = find_source(options.complexes, gene, str(drug), "", [])
-        held = prepare(source, gene, options.out / "prepared", {}, options.seed)
+        held = prepare(source, gene, options.out / "prepared", {}, {}, options.seed)
         rows += [{**row, **_geometry(held, row["mutation"])} for row in part.to_dict("records")]
     return pd.DataFrame(rows)
 

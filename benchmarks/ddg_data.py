@@ -9,9 +9,10 @@ and ``ligand_smiles.csv``, or the library, into which is docked.
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -222,7 +223,9 @@ def _receptor(entry: str, kinase: str) -> Any:
     return steps.run_receptor(params, {}, Path())
 
 
-def prepare(source: Source, kinase: str, cache: Path, docking: dict[str, Any], seed: int) -> dict[str, Any]:
+def prepare(
+    source: Source, kinase: str, cache: Path, docking: dict[str, Any], energy: dict[str, Any], seed: int
+) -> dict[str, Any]:
     """Return receptor, ligand, parameters and pose of one complex, from ``cache`` where they are there.
 
     Raises
@@ -231,24 +234,31 @@ def prepare(source: Source, kinase: str, cache: Path, docking: dict[str, Any], s
         A stage refuses.
     """
     stem = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{kinase or 'given'}_{source.drug}_{Path(source.entry).name}")
-    kept = cache / f"{stem}.pickle"
-    if kept.is_file():
-        with kept.open("rb") as handle:
-            held: dict[str, Any] = pickle.load(handle)
-        return held
+    return kept(cache / f"{stem}.pickle", lambda: _prepared(source, kinase, docking, energy, seed))
+
+
+def _prepared(
+    source: Source, kinase: str, docking: dict[str, Any], energy: dict[str, Any], seed: int
+) -> dict[str, Any]:
     receptor = _receptor(source.entry, kinase)
     label = "" if source.separate else source.drug
     ligand = steps.run_ligand({"ligand": source.ligand, "label": label, "keep_state": False, "seed": 0}, {}, Path())
     made: dict[str, Any] = {"receptor": receptor, "ligand": ligand}
     made["parameters"] = steps.run_parameters({}, made, Path())
     gene = load_kinase(receptor.kinase).gene
-    params = {"docking": docking, "seed": seed, "cpu": 1, "kinase": gene, "entry": source.entry}
-    made["pose"] = steps.run_pose(params, made, Path())
-    if not source.docked and made["pose"].engine not in ("bound", "given", "input"):
-        made["docked_instead"] = made["pose"].reason
-    cache.mkdir(parents=True, exist_ok=True)
-    aside = kept.with_suffix(f".{id(made)}.part")
+    params = {"docking": docking, "energy": energy, "seed": seed, "cpu": 1, "kinase": gene, "entry": source.entry}
+    return {**made, "pose": steps.run_pose(params, made, Path())}
+
+
+def kept(path: Path, make: Callable[[], Any]) -> Any:
+    """Return what ``make`` returns, stored under ``path`` the first time."""
+    if path.is_file():
+        with path.open("rb") as handle:
+            return pickle.load(handle)
+    made = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(f".{os.getpid()}.part")
     with aside.open("wb") as handle:
         pickle.dump(made, handle)
-    aside.replace(kept)
+    aside.replace(path)
     return made

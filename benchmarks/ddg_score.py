@@ -12,7 +12,7 @@ import pandas as pd
 
 from dockkit.analysis import benchmarking as bench
 from dockkit.calibration import Features, calibrate, calibration_record, without_group
-from dockkit.core.model import Estimate
+from dockkit.core.model import STATE_TERM_NAMES, Estimate
 from dockkit.core.units import thermal_energy
 from dockkit.report.reliability import draw_reliability
 
@@ -40,6 +40,7 @@ def calibrated_columns(points: pd.DataFrame, record: Mapping[str, Any]) -> pd.Da
             kinase=str(p.get("kinase") or ""),
             modelled=modelled,
             docked=docked,
+            recipe=str(p.get("recipe") or "") if isinstance(p.get("recipe"), str) else "",
         )
         unseen = calibrate(features, without_group(record, str(p["drug"]), features.kinase))
         rows.append(
@@ -182,9 +183,10 @@ def probability_scores(points: pd.DataFrame, out: Path, summary: dict[str, float
     (out / "reliability.png").write_bytes(drawn.png)
     error = bench.residuals(points["ddg_calibrated"], y, side)
     thirds = bench.by_thirds(points["confidence"], error)
+    null = bench.by_thirds(points["confidence"], bench.residuals(np.zeros(len(y)), y, side))
     lines = []
-    for name, part in zip(("low", "middle", "high"), thirds, strict=False):
-        lines.append({"third": name, **part})
+    for name, part, nothing in zip(("low", "middle", "high"), thirds, null, strict=False):
+        lines.append({"third": name, **part, "rmse_null": nothing["rmse"], "mue_null": nothing["mue"]})
         summary |= {f"rmse_confidence_{name}_third": part["rmse"], f"mue_confidence_{name}_third": part["mue"]}
     for level, part in points.groupby("level"):
         e = bench.residuals(part["ddg_calibrated"], part["measured"], part["side"])
@@ -198,7 +200,7 @@ def probability_scores(points: pd.DataFrame, out: Path, summary: dict[str, float
 
 def worst(points: pd.DataFrame, count: int = 10) -> pd.DataFrame:
     """Return the points with the largest raw errors and what is known about each."""
-    terms = [c for c in ("vdw", "coulomb", "gb", "surface", "elec_net") if c in points]
+    terms = [c for c in STATE_TERM_NAMES if c in points]
     table = points.reindex(points["error"].abs().sort_values(ascending=False, kind="stable").index).head(count).copy()
     table["known"] = [_known(row) for row in table.to_dict("records")]
     keep = ["kinase", "drug", "mutation", "measured", "side", "ddg", "error", "ddg_calibrated", "confidence", *terms]
@@ -216,8 +218,9 @@ def _known(row: Mapping[str, Any]) -> str:
     if row["distance_angstrom"] > 4:
         found.append(f"no contact with the ligand ({row['distance_angstrom']:.1f} A)")
     if {"vdw", "coulomb", "gb"} <= row.keys() and np.isfinite(row["vdw"]):
-        polar = row["coulomb"] + row["gb"]
-        larger, value = max((("vdW", row["vdw"]), ("electrostatics with GB", polar)), key=lambda item: abs(item[1]))
+        parts = [("vdW", row["vdw"]), ("electrostatics with GB", row["coulomb"] + row["gb"])]
+        parts += [("strain", row["strain"])] if np.isfinite(row.get("strain", np.nan)) else []
+        larger, value = max(parts, key=lambda item: abs(item[1]))
         found.append(f"mostly {larger} ({value:+.1f})" if abs(value) > 0.3 else "no term changes by more than 0.3")
     sizes = _size_change(str(row["mutation"]))
     if sizes <= -2:
@@ -248,7 +251,11 @@ def write_all(points: pd.DataFrame, published: list[str], out: Path, groups: str
     summary, by_group, paired = score_all(good, published, groups, seed)
     summary |= {"n_failed": float(len(bad))}
     if "seconds" in good:
-        summary["seconds_per_prediction"] = float(good["seconds"].median())
+        summary["seconds_per_prediction"] = float(good["seconds"].mean())
+    for name in ("seconds_prepare", "seconds_start", "seconds_wild_type", "seconds_mutant", "memory_mb"):
+        if name in good:
+            spent = good[name][good[name] > 0]
+            summary[f"{name}_median"] = float(spent.median()) if len(spent) else float("nan")
     probability_scores(good, out, summary)
     pd.concat([good, bad]).to_csv(out / "points.csv", index=False)
     by_group.to_csv(out / "groups.csv", index=False)

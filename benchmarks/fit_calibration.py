@@ -196,10 +196,13 @@ def record_of(points: pd.DataFrame, table: pd.DataFrame, chosen: str, options: a
         "drugs": sorted(set(drugs)),
         "model": chosen,
         "candidates_tried": len(CANDIDATES),
-        "recipe": options.recipe,
+        "recipe": options.recipe or _one_recipe(points),
         "parameters": {n: round(float(v), 4) for n, v in fit(names, points).items()},
         "fitted_range": {
-            "ddg_kcal_mol": [round(float(points["ddg"].min()), 2), round(float(points["ddg"].max()), 2)],
+            "ddg_kcal_mol": [
+                float(np.floor(10 * points["ddg"].min()) / 10),
+                float(np.ceil(10 * points["ddg"].max()) / 10),
+            ],
             "charge_change": int(points["charge_change"].abs().max()),
             "n_sites": int(points["n_sites"].max()) if "n_sites" in points else 1,
             "kinases": sorted(set(kinases)),
@@ -211,6 +214,16 @@ def record_of(points: pd.DataFrame, table: pd.DataFrame, chosen: str, options: a
         "scores": {k: round(float(v), 4) for k, v in line.items() if k.endswith("_out") and np.isfinite(v)},
         "left_out": rounded,
     }
+
+
+def _one_recipe(points: pd.DataFrame) -> str:
+    """Return the tag of settings and versions that all points share; refuse a mixture."""
+    tags = set(points["recipe"].dropna()) if "recipe" in points else set()
+    if len(tags) > 1:
+        raise SystemExit(
+            f"the points were computed with different settings ({', '.join(sorted(tags))}); run them again"
+        )
+    return tags.pop() if tags else ""
 
 
 def main() -> None:
