@@ -20,7 +20,7 @@ from dockkit.core.errors import StructureError
 from dockkit.core.geometry import unit_vector
 from dockkit.core.model import FloatArray, IntArray, Kinase, Ligand, Receptor
 from dockkit.docking.molecule import acceptor_atoms, donor_hydrogens, embed, ligand_mol
-from dockkit.docking.restraints import Clashes, Restraint, energy_and_gradient
+from dockkit.docking.restraints import Clashes, Restraint, Restraints, energy_and_gradient
 from dockkit.docking.torsions import TorsionTree
 
 N_CONFORMERS: Final = 40
@@ -71,19 +71,20 @@ def anchored_candidates(
     clashes = Clashes(mol, heavy, receptor.coordinates[index], receptor.elements[index], sticky=heavy)
     bridge = _bridge_restraints(mol, receptor, kinase, index) if _is_type_two(ligand) else []
     bonds = rotatable_bonds(mol)
-    scored: list[tuple[float, int, int, FloatArray, Restraint]] = []
+    middle = _site_index(index, receptor, kinase)
+    held = {a: Restraints([Restraint("hinge", np.array([a]), middle, 2.7, 3.2, 5.0), *bridge]) for a in acceptors}
+    scored: list[tuple[float, int, int, FloatArray]] = []
     for conformer in _conformers(mol, seed):
         for acceptor in acceptors:
-            hinge = Restraint("hinge", np.array([acceptor]), _site_index(index, receptor, kinase), 2.7, 3.2, 5.0)
             for placed in _turned(mol, conformer, acceptor, nitrogen, outward):
-                energy, _ = energy_and_gradient([hinge, *bridge], clashes, placed, clashes.protein)
-                scored.append((energy, len(scored), acceptor, placed, hinge))
+                energy, _ = energy_and_gradient(held[acceptor], clashes, placed, clashes.protein)
+                scored.append((energy, len(scored), acceptor, placed))
     scored.sort(key=lambda item: item[:2])
     refined = []
-    for _, k, acceptor, placed, hinge in scored[:N_REFINED]:
+    for _, k, acceptor, placed in scored[:N_REFINED]:
         root = [acceptor, *(n.GetIdx() for n in mol.GetAtomWithIdx(acceptor).GetNeighbors())]
         tree = TorsionTree(mol, placed, root, bonds)
-        energy, xyz = _refine(tree, [hinge, *bridge], clashes)
+        energy, xyz = _refine(tree, held[acceptor], clashes)
         refined.append((energy, k, xyz))
     refined.sort(key=lambda item: item[:2])
     return _distinct([xyz for _, _, xyz in refined], heavy, n_candidates)
@@ -174,7 +175,7 @@ def _turned(
     return [aligned @ turn.T + target for turn in turns]
 
 
-def _refine(tree: TorsionTree, restraints: Sequence[Restraint], clashes: Clashes) -> tuple[float, FloatArray]:
+def _refine(tree: TorsionTree, restraints: Restraints, clashes: Clashes) -> tuple[float, FloatArray]:
     def objective(x: FloatArray) -> tuple[float, FloatArray]:
         xyz = tree.coordinates(x)
         energy, gradient = energy_and_gradient(restraints, clashes, xyz, clashes.protein)

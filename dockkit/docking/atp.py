@@ -2,11 +2,12 @@
 
 The nucleotide stands the same way in every active kinase [1]_ [2]_ [3]_: the adenine N6-H bonds to the backbone O of
 gatekeeper + 1 and N1 accepts from the backbone N-H of gatekeeper + 3; the ribose hydroxyls lie near gatekeeper + 7 and
-the backbone O of the catalytic loop (HRD Asp + 4); the catalytic Lys holds the alpha and beta phosphates and the tip of
-the glycine-rich loop the beta and gamma phosphates. One metal (M1) bridges the beta and gamma phosphates and both
-oxygens of the DFG Asp; the other (M2) the alpha and gamma phosphates, one oxygen of the DFG Asp and the Asn at
-HRD Asp + 5. These are restraints with flat bottoms; clashes with the rigid protein are penalised; rigid body, torsions
-and metals are refined from many random starts of several ring puckers, and the best is checked.
+the backbone O of the catalytic loop (HRD Asp + 4); the catalytic Lys and the glycine-rich loop hold the phosphates. One
+metal (M1) bridges the beta and gamma phosphates and both oxygens of the DFG Asp; the other (M2) the alpha and gamma
+phosphates, one oxygen of the DFG Asp and the Asn at HRD Asp + 5. A lone metal is tried at both places. These are
+restraints with flat bottoms; clashes with the rigid protein are penalised and contacts with its loop N-H
+favoured; rigid body, torsions and metals are refined from many random starts of several ring puckers, and the best is
+checked.
 
 References
 ----------
@@ -17,72 +18,40 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import dataclasses
 from typing import Final
 
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem import rdForceFieldHelpers
-from scipy.optimize import minimize
 
-from dockkit.core.errors import DockingError, StructureError
-from dockkit.core.geometry import superposition, unit_vector
-from dockkit.core.model import FloatArray, IntArray, Kinase, Ligand, Pose, Receptor
-from dockkit.docking.molecule import embed, ligand_mol
-from dockkit.docking.restraints import Clashes, Restraint, energy_and_gradient, restraint_distance
+from dockkit.core.errors import DockingError
+from dockkit.core.model import FloatArray, Kinase, Ligand, Pose, Receptor
+from dockkit.docking.molecule import ligand_mol
+from dockkit.docking.nucleotide.contacts import ARRANGEMENTS, attraction
+from dockkit.docking.nucleotide.geometry import NucleotideGeometry, measure
+from dockkit.docking.nucleotide.obstacles import SOFTENED, dfg_refusal, obstacles
+from dockkit.docking.nucleotide.parts import Nucleotide, find_nucleotide
+from dockkit.docking.nucleotide.search import Placement, search
+from dockkit.docking.nucleotide.site import Site
+from dockkit.docking.restraints import Clashes
 from dockkit.docking.torsions import TorsionTree
 
-NUCLEOSIDE: Final = Chem.MolFromSmarts("[NH2]c1ncnc2c1ncn2C3OC(C[OX2]P)C([OH])C3[OH]")
-"""Adenosine with a phosphate; the atoms match ``NUCLEOSIDE_NAMES`` in order."""
+__all__ = ["find_nucleotide", "measure_nucleotide", "place_atp", "with_metals"]
 
-NUCLEOSIDE_NAMES: Final = tuple(
-    "N6 C6 N1 C2 N3 C4 C5 N7 C8 N9 C1' O4' C4' C5' O5' PA C3' O3' C2' O2'".split()  # noqa: SIM905
-)
+N_SAMPLES: Final = 1200
+"""Random torsion sets tried for each arrangement of the metals."""
 
-ADENINE: Final = ("N6", "C6", "N1", "C2", "N3", "C4", "C5", "N7", "C8", "N9")
-
-SITE_RADIUS: Final = 15.0
-"""Angstrom around the hinge and the DFG Asp: protein atoms that the placement sees."""
-
-N_CONFORMERS: Final = 6
-"""Ring puckers and bond angles tried."""
-
-N_SAMPLES: Final = 1500
-"""Random torsion sets, of which the best start a refinement."""
-
-N_STARTS: Final = 24
-"""Refinements."""
+N_STARTS: Final = 20
+"""Of these, how many of the best are refined."""
 
 MAX_HINGE: Final = 3.6
 """Angstrom: N1 and N6 to the hinge in an accepted placement."""
 
 MAX_METAL: Final = 3.2
-"""Angstrom: metal to the DFG Asp and to each phosphate it bridges in an accepted placement."""
+"""Angstrom: metal to the DFG Asp in an accepted placement."""
 
 MAX_OVERLAP: Final = 1.0
 """Angstrom: deepest overlap of a heavy atom with the protein in an accepted placement."""
-
-
-@dataclass(frozen=True, slots=True)
-class Nucleotide:
-    """Atom indices of a nucleotide with its metals in the ligand record.
-
-    Parameters
-    ----------
-    atoms : dict
-        Name (as in PDB het code ATP) to index.
-    phosphates : tuple of (n,) int
-        Non-bridging oxygens of the alpha, beta (and gamma) phosphate.
-    metals : tuple of int
-    bonds : tuple of (int, int)
-        Rotatable bonds, from the base outward.
-    """
-
-    atoms: dict[str, int]
-    phosphates: tuple[tuple[int, ...], ...]
-    metals: tuple[int, ...]
-    bonds: tuple[tuple[int, int], ...]
 
 
 def place_atp(receptor: Receptor, ligand: Ligand, kinase: Kinase, seed: int) -> Pose:
@@ -93,7 +62,7 @@ def place_atp(receptor: Receptor, ligand: Ligand, kinase: Kinase, seed: int) -> 
     receptor : Receptor
         All hydrogens present, UniProt numbers set, DFG-in.
     ligand : Ligand
-        One record: the nucleotide, and Mg2+ as further fragments.
+        One record: the nucleotide, and one or two Mg2+ as further fragments.
     kinase : Kinase
         Landmarks.
     seed : int
@@ -102,303 +71,138 @@ def place_atp(receptor: Receptor, ligand: Ligand, kinase: Kinase, seed: int) -> 
     Returns
     -------
     Pose
-        engine ``placed``; score is the restraint and clash energy (arbitrary units, lower is better); features hold
-        the distances in Angstrom.
+        engine ``placed``; score is the restraint, clash and contact energy (arbitrary units, lower is better);
+        features hold distances in Angstrom and counts of the metals' oxygens, ``reason`` says which are as in crystals.
 
     Raises
     ------
     DockingError
-        The ligand is no adenosine phosphate, a landmark is missing, the structure is DFG-out, or no placement
-        keeps the contacts without a clash; the message says which.
+        The ligand is no adenosine phosphate, a landmark is missing or replaced, the structure is DFG-out, or no
+        placement keeps the contacts without a clash; the message says which, and what stands in the way.
     """
     mol = ligand_mol(ligand)
     parts = find_nucleotide(mol, ligand.name)
-    _refuse_inactive(receptor, ligand)
-    site = _Site(receptor, kinase, ligand.name)
-    restraints = site.restraints(parts)
-    heavy = [a.GetIdx() for a in mol.GetAtoms() if a.GetAtomicNum() > 1]
-    clashes = Clashes(mol, heavy, site.coordinates, site.elements)
-    best: tuple[float, FloatArray] | None = None
-    rng = np.random.default_rng(seed)
-    trees = [_anchored_tree(mol, xyz, parts, site) for xyz in _conformers(mol, parts, seed)]
-    for tree, start in _starts(trees, restraints, clashes, rng):
-        energy, xyz = _refine(tree, start, parts, restraints, clashes)
-        if best is None or energy < best[0]:
-            best = energy, xyz
-    if best is None:
-        raise DockingError(f"{ligand.name}: no conformer of the nucleotide could be made")
-    coordinates = _turn_hydroxyls(mol, best[1], site.coordinates)
-    distances = {r.label: restraint_distance(r, coordinates, site.coordinates) for r in restraints}
-    overlap = clashes.deepest(coordinates)
-    _check(distances, overlap, receptor, ligand)
+    if why := dfg_refusal(receptor):
+        raise DockingError(f"{receptor.name} cannot hold {ligand.name}: {why}")
+    site = Site(receptor, kinase, ligand.name)
+    clashes = _clashes(mol, parts, site)
+    best = _best(mol, parts, site, clashes, seed)
+    coordinates = _turn_hydroxyls(mol, best.coordinates, site.coordinates)
+    geometry = measure(site, parts, ligand, coordinates, best.arrangement, clashes.deepest(coordinates))
+    if lost := _lost(geometry):
+        soft = _best(mol, parts, site, _clashes(mol, parts, site, SOFTENED), seed)
+        raise DockingError(_refusal(receptor, ligand, lost, obstacles(site, clashes, soft.coordinates)))
     return Pose(
         ligand=ligand.name,
         receptor=receptor.name,
-        coordinates=coordinates,
+        coordinates=site.back(coordinates),
         engine="placed",
-        score=best[0],
-        features=(*distances.items(), ("deepest overlap", overlap)),
-        reason="placed on the hinge, the catalytic Lys, the DFG Asp and the catalytic-loop Asn, whose distances "
-        f"to the nucleotide agree with kinase-ATP crystals; deepest overlap with the protein {overlap:.1f} A.",
+        score=best.energy,
+        features=geometry.features,
+        reason=f"placed on the hinge, the catalytic Lys, the DFG Asp and the catalytic loop: {geometry.statement}",
     )
 
 
-def find_nucleotide(mol: Chem.Mol, name: str) -> Nucleotide:
-    """Recognise adenosine di- or triphosphate and its metals.
+def with_metals(ligand: Ligand, n_metals: int) -> Ligand:
+    """Return a nucleotide with fewer metal ions.
 
     Parameters
     ----------
-    mol : rdkit.Chem.Mol
-        Hydrogens explicit.
-    name : str
-        For messages.
+    ligand : Ligand
+        Such as ATP with two Mg2+.
+    n_metals : int
+        Wanted, 1 or 2.
 
     Returns
     -------
-    Nucleotide
+    Ligand
+        The last ions are left out; the same record where nothing is.
 
     Raises
     ------
     DockingError
-        No adenosine, fewer than two phosphates, or no metal or more than two.
+        The ligand is no nucleotide, or has fewer ions.
     """
-    matches = mol.GetSubstructMatches(NUCLEOSIDE)
-    metals = tuple(a.GetIdx() for a in mol.GetAtoms() if a.GetSymbol() in ("Mg", "Mn") and a.GetDegree() == 0)
-    if len(matches) != 1:
-        raise DockingError(f"{name}: not an adenosine phosphate; only ATP and ADP are placed, dock other ligands")
-    atoms = dict(zip(NUCLEOSIDE_NAMES, matches[0], strict=True))
-    bonds = [(atoms[a], atoms[b]) for a, b in (("N9", "C1'"), ("C4'", "C5'"), ("C5'", "O5'"), ("O5'", "PA"))]
-    phosphates: list[tuple[int, ...]] = []
-    phosphorus, came_from = atoms["PA"], atoms["O5'"]
-    while True:
-        around = [a for a in mol.GetAtomWithIdx(phosphorus).GetNeighbors() if a.GetIdx() != came_from]
-        ends = [a.GetIdx() for a in around if a.GetSymbol() == "O" and _heavy_degree(a) == 1]
-        bridges = [a for a in around if _heavy_degree(a) == 2]
-        phosphates.append(tuple(ends))
-        following = [
-            (bridge.GetIdx(), b.GetIdx())
-            for bridge in bridges
-            for b in bridge.GetNeighbors()
-            if b.GetSymbol() == "P" and b.GetIdx() != phosphorus
-        ]
-        if not following:
-            break
-        bridge, nearer = following[0][0], phosphorus
-        bonds += [(nearer, bridge), (bridge, following[0][1])]
-        came_from, phosphorus = following[0]
-        atoms[f"P{'ABGDE'[len(phosphates)]}"] = phosphorus
-    if not 2 <= len(phosphates) <= 3 or not 1 <= len(metals) <= 2:
+    mol = ligand_mol(ligand)
+    metals = find_nucleotide(mol, ligand.name).metals
+    if not 1 <= n_metals <= len(metals):
         raise DockingError(
-            f"{name}: {len(phosphates)} phosphates and {len(metals)} metal ions; "
-            "ATP or ADP with one or two Mg2+ is needed"
+            f"{ligand.name}: it has {len(metals)} metal ions, {n_metals} asked for; give a nucleotide with {n_metals}"
         )
-    return Nucleotide(atoms, tuple(phosphates), metals, tuple(bonds))
-
-
-def _heavy_degree(atom: Chem.Atom) -> int:
-    return sum(neighbour.GetAtomicNum() > 1 for neighbour in atom.GetNeighbors())
-
-
-def _refuse_inactive(receptor: Receptor, ligand: Ligand) -> None:
-    if receptor.conformation.dfg == "out":
-        raise DockingError(
-            f"{receptor.name} cannot hold {ligand.name}: it is DFG-out, so that the DFG Asp points away from the "
-            "phosphates; use a DFG-in structure of this kinase"
-        )
-
-
-class _Site:
-    """Heavy atoms of the active site and the annotated ones among them."""
-
-    def __init__(self, receptor: Receptor, kinase: Kinase, ligand_name: str) -> None:
-        self.receptor, self.kinase, self.ligand_name = receptor, kinase, ligand_name
-        if not kinase.dfg_aspartate or not kinase.hrd_aspartate or not kinase.hinge_middle:
-            raise DockingError(f"{kinase.gene}: hinge, HRD or DFG is not annotated; {ligand_name} cannot be placed")
-        center = receptor.coordinates[
-            [self._atom(kinase.hinge_middle, "N"), self._atom(kinase.dfg_aspartate, "CA")]
-        ].mean(axis=0)
-        near = np.linalg.norm(receptor.coordinates - center, axis=1) < SITE_RADIUS
-        self.index = np.flatnonzero(near & (receptor.elements != "H"))
-        self.coordinates = receptor.coordinates[self.index]
-        self.elements = receptor.elements[self.index]
-
-    def _atom(self, number: int, name: str) -> int:
-        found = self._atoms(number, (name,))
-        if not found:
-            raise DockingError(
-                f"{self.receptor.name} cannot hold {self.ligand_name}: residue {number} of {self.kinase.gene} has no "
-                f"atom {name}; it may lie in a missing loop or be mutated"
-            )
-        return found[0]
-
-    def _atoms(self, number: int, names: tuple[str, ...]) -> list[int]:
-        try:
-            residue = self.receptor.residue_index(number)
-        except StructureError as error:
-            raise DockingError(f"{self.receptor.name} cannot hold {self.ligand_name}: {error}") from error
-        return [a for a in self.receptor.atom_indices(residue).tolist() if self.receptor.atom_names[a] in names]
-
-    def local(self, number: int, *names: str) -> IntArray:
-        """Return the indices among the site atoms of the named atoms of a residue; empty where there is none."""
-        return np.flatnonzero(np.isin(self.index, self._atoms(number, names))) if number else self.index[:0]
-
-    def hinge_frame(self) -> FloatArray:
-        """Where N1, N6 and C4 of the adenine are wanted, (3, 3) Angstrom."""
-        xyz, middle = self.receptor.coordinates, self.kinase.hinge_middle
-        nitrogen = xyz[self._atom(middle, "N")]
-        previous = xyz[self._atom(middle - 1, "C")]
-        alpha = xyz[self._atom(middle, "CA")]
-        oxygen = xyz[self._atom(middle - 2, "O")]
-        outward = -unit_vector(unit_vector(previous - nitrogen) + unit_vector(alpha - nitrogen))
-        first = nitrogen + 2.95 * outward
-        across = unit_vector((oxygen - nitrogen) - (oxygen - nitrogen) @ outward * outward)
-        # In adenine N6 lies 2.3 A from N1, C4 2.7 A straight across the ring; the edge N1-N6 faces the hinge.
-        return np.array([first, first + 2.2 * across - 0.6 * outward, first + 2.7 * outward])
-
-    def metal_starts(self, n_metals: int) -> FloatArray:
-        """Where the metals start, (n_metals, 3) Angstrom."""
-        xyz = self.coordinates
-        acid = self.local(self.kinase.dfg_aspartate, "OD1", "OD2", "OE1", "OE2")
-        root = self.receptor.coordinates[self._atom(self.kinase.dfg_aspartate, "CG")]
-        if len(acid) < 2:
-            raise DockingError(
-                f"{self.receptor.name} cannot hold {self.ligand_name}: residue {self.kinase.dfg_aspartate} (DFG Asp) "
-                "has no carboxylate to bind the metals"
-            )
-        starts = [root + 2.5 * unit_vector(xyz[acid].mean(axis=0) - root)]
-        loop = self.local(self.kinase.hrd_aspartate + 5, "OD1", "OD2", "OE1", "OG", "OG1")
-        if len(loop):
-            pairs = [(float(np.linalg.norm(xyz[a] - xyz[b])), a, b) for a in acid for b in loop]
-            _, a, b = min(pairs)
-            starts.append(0.5 * (xyz[a] + xyz[b]))
-        else:
-            starts.append(starts[0] + 3.4 * unit_vector(xyz[acid[0]] - root))
-        return np.array(starts[:n_metals])
-
-    def restraints(self, parts: Nucleotide) -> list[Restraint]:
-        """All contacts of the nucleotide, with crystal distances in Angstrom."""
-        k, gk1 = self.kinase, self.kinase.hinge_middle - 2
-
-        def ligand(*names: str) -> IntArray:
-            return np.array([parts.atoms[name] for name in names], dtype=np.int64)
-
-        oxygens = [np.array(group, dtype=np.int64) for group in parts.phosphates]
-        alpha, beta, last = oxygens[0], oxygens[1], oxygens[-1]
-        acid = ("OD1", "OD2", "OE1", "OE2")
-        wanted = [
-            Restraint("N6 - hinge gatekeeper+1 O", ligand("N6"), self.local(gk1, "O"), 2.7, 3.1, 20.0),
-            Restraint("N1 - hinge gatekeeper+3 N", ligand("N1"), self.local(k.hinge_middle, "N"), 2.7, 3.2, 20.0),
-            Restraint("C2 - hinge gatekeeper+3 O", ligand("C2"), self.local(k.hinge_middle, "O"), 3.0, 3.8, 5.0),
-            Restraint("alpha phosphate - Lys", alpha, self.local(k.catalytic_lysine, "NZ"), 2.5, 3.2, 2.0),
-            Restraint("beta phosphate - Lys", beta, self.local(k.catalytic_lysine, "NZ"), 2.5, 3.5, 2.0),
-            Restraint("ribose - catalytic loop O", ligand("O3'"), self.local(k.hrd_aspartate + 4, "O"), 2.6, 4.0, 1.0),
-        ]
-        wanted += self._base_restraints(ligand)
-        wanted += self._loop_restraints(beta, last)
-        for metal, groups in zip(parts.metals, ((beta, last), (alpha, last)), strict=False):
-            ion = np.array([metal], dtype=np.int64)
-            first = metal == parts.metals[0]
-            name = "M1" if first else "M2"
-            for oxygen in self.local(k.dfg_aspartate, *acid) if first else [None]:
-                atoms = self.local(k.dfg_aspartate, *acid) if oxygen is None else np.array([oxygen])
-                wanted.append(Restraint(f"{name} - DFG Asp", ion, atoms, 2.0, 2.3, 20.0))
-            labels = ("beta", "gamma") if first else ("alpha", "gamma")
-            if len(oxygens) == 2:
-                labels = ("beta", "beta") if first else ("alpha", "beta")
-            for label, group in dict(zip(labels, groups, strict=True)).items():
-                wanted.append(Restraint(f"{name} - {label} phosphate", ion, group, 2.0, 2.3, 20.0, internal=True))
-            if not first:
-                loop = self.local(k.hrd_aspartate + 5, "OD1", "OE1", "OG", "OG1", "OD2")
-                wanted.append(Restraint("M2 - catalytic-loop Asn", ion, loop, 2.0, 2.3, 10.0))
-        return [r for r in wanted if len(r.second)]
-
-    def _base_restraints(self, ligand: Callable[..., IntArray]) -> list[Restraint]:
-        """Plane and depth of the adenine: hinge carbonyl, gatekeeper, and the Ala roof two before the catalytic Lys."""
-        k = self.kinase
-        carbonyl = self.local(k.hinge_middle - 2, "O")
-        roof = self.local(k.catalytic_lysine - 2, "CB") if k.catalytic_lysine else self.index[:0]
-        return [
-            Restraint("C6 - hinge gatekeeper+1 O", ligand("C6"), carbonyl, 3.6, 4.0, 5.0),
-            Restraint("N6 - gatekeeper CA", ligand("N6"), self.local(k.gatekeeper, "CA"), 4.9, 5.5, 5.0),
-            Restraint("C5 - roof Ala CB", ligand("C5"), roof, 3.6, 4.3, 5.0),
-            Restraint("C4 - roof Ala CB", ligand("C4"), roof, 4.3, 5.1, 5.0),
-        ]
-
-    def _loop_restraints(self, beta: IntArray, last: IntArray) -> list[Restraint]:
-        """Backbone N-H of the tip of the glycine-rich loop (KLIFS positions 7 to 9) to the phosphates."""
-        if len(self.kinase.pocket) < 9:
-            return []
-        tip = [number for number in self.kinase.pocket[6:9] if number]
-        present = [number for number in tip if (self.receptor.uniprot_numbers == number).any()]
-        atoms = np.concatenate([np.zeros(0, dtype=np.int64), *(self.local(number, "N") for number in present)])
-        both = np.concatenate([beta, last])
-        return [Restraint("phosphates - glycine-rich loop N", both, atoms, 2.7, 3.6, 0.5)] if len(atoms) else []
-
-
-def _conformers(mol: Chem.Mol, parts: Nucleotide, seed: int) -> list[FloatArray]:
-    """Conformers of the nucleotide, minimised with damped charges; metals keep the record's coordinates."""
-    body = next(f for f in Chem.GetMolFrags(mol) if parts.atoms["N9"] in f)
-    fragment = next(
-        m for m, f in zip(Chem.GetMolFrags(mol, asMols=True), Chem.GetMolFrags(mol), strict=True) if f == body
+    if n_metals == len(metals):
+        return ligand
+    keep = np.delete(np.arange(ligand.n_atoms), metals[n_metals:])
+    smaller = Chem.RWMol(mol)
+    for atom in sorted(metals[n_metals:], reverse=True):
+        smaller.RemoveAtom(atom)
+    Chem.Kekulize(smaller, clearAromaticFlags=True)
+    return dataclasses.replace(
+        ligand,
+        smiles=Chem.MolToSmiles(Chem.RemoveHs(smaller)),
+        mol_block=Chem.MolToMolBlock(smaller),
+        elements=ligand.elements[keep],
+        formal_charges=ligand.formal_charges[keep],
+        coordinates=ligand.coordinates[keep],
+        notes=(*ligand.notes, f"{n_metals} of {len(metals)} metal ions modelled"),
     )
-    ids = embed(fragment, N_CONFORMERS, seed)
-    properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(fragment)
-    if properties is not None:
-        properties.SetMMFFDielectricConstant(80.0)
-    result = []
-    for conformer in ids:
-        if properties is not None:
-            rdForceFieldHelpers.MMFFGetMoleculeForceField(fragment, properties, confId=conformer).Minimize(maxIts=500)
-        xyz = np.array(mol.GetConformer().GetPositions())
-        xyz[list(body)] = fragment.GetConformer(conformer).GetPositions()
-        result.append(xyz)
-    return result
 
 
-def _anchored_tree(mol: Chem.Mol, xyz: FloatArray, parts: Nucleotide, site: _Site) -> TorsionTree:
-    anchor = [parts.atoms[name] for name in ("N1", "N6", "C4")]
-    rotation, shift = superposition(xyz[anchor], site.hinge_frame())
-    placed = np.asarray(xyz @ rotation + shift)
-    placed[list(parts.metals)] = site.metal_starts(len(parts.metals))
-    return TorsionTree(mol, placed, [parts.atoms[name] for name in ADENINE], parts.bonds)
+def measure_nucleotide(
+    receptor: Receptor, ligand: Ligand, kinase: Kinase, coordinates: FloatArray
+) -> NucleotideGeometry:
+    """Measure any pose of ATP or ADP with metals: contacts, coordination of the metals, overlap.
+
+    Parameters
+    ----------
+    receptor : Receptor
+    ligand : Ligand
+    kinase : Kinase
+    coordinates : (n_atoms, 3) float
+        Of the ligand, Angstrom.
+
+    Returns
+    -------
+    NucleotideGeometry
+
+    Raises
+    ------
+    DockingError
+        As :func:`place_atp`, save for the pose itself.
+    """
+    mol = ligand_mol(ligand)
+    parts = find_nucleotide(mol, ligand.name)
+    site = Site(receptor, kinase, ligand.name)
+    places = site.metal_places()
+    options = ARRANGEMENTS[len(parts.metals)]
+    order = {"M1": places[0], "M2": places[1]}
+    own = site.into(coordinates)
+    far = [
+        sum(float(np.linalg.norm(own[m] - order[p])) for m, p in zip(parts.metals, option, strict=True))
+        for option in options
+    ]
+    overlap = _clashes(mol, parts, site).deepest(own)
+    return measure(site, parts, ligand, own, options[int(np.argmin(far))], overlap)
 
 
-def _starts(
-    trees: list[TorsionTree], restraints: list[Restraint], clashes: Clashes, rng: np.random.Generator
-) -> list[tuple[TorsionTree, FloatArray]]:
-    """Return the best of many random torsion sets, (tree, variables) each."""
-    scored = []
-    for k in range(N_SAMPLES):
-        tree = trees[k % len(trees)]
-        variables = np.zeros(tree.n_variables)
-        variables[3:6] = rng.normal(0.0, 0.1, 3)
-        variables[6:] = rng.uniform(-np.pi, np.pi, tree.n_variables - 6)
-        energy, _ = energy_and_gradient(restraints, clashes, tree.coordinates(variables), clashes.protein)
-        scored.append((energy, k, tree, variables))
-    scored.sort(key=lambda item: item[:2])
-    return [(tree, variables) for _, _, tree, variables in scored[:N_STARTS]]
+def _clashes(mol: Chem.Mol, parts: Nucleotide, site: Site, softened: float = 1.0) -> Clashes:
+    heavy = [a.GetIdx() for a in mol.GetAtoms() if a.GetAtomicNum() > 1]
+    sticky = [i for i in heavy if i not in parts.metals]
+    pull = attraction(site, parts, sticky)
+    return Clashes(mol, heavy, site.coordinates, site.elements, sticky, pull, softened)
 
 
-def _refine(
-    tree: TorsionTree, start: FloatArray, parts: Nucleotide, restraints: list[Restraint], clashes: Clashes
-) -> tuple[float, FloatArray]:
-    """Minimise rigid body, torsions and metal positions together; returns energy and coordinates."""
-    metals = list(parts.metals)
-    n = tree.n_variables
-
-    def coordinates(x: FloatArray) -> FloatArray:
-        xyz = tree.coordinates(x[:n])
-        xyz[metals] = x[n:].reshape(-1, 3)
-        return xyz
-
-    def objective(x: FloatArray) -> tuple[float, FloatArray]:
-        xyz = coordinates(x)
-        energy, gradient = energy_and_gradient(restraints, clashes, xyz, clashes.protein)
-        return energy, np.concatenate([tree.gradient(x[:n], xyz, gradient), gradient[metals].ravel()])
-
-    first = np.concatenate([start, tree.reference[metals].ravel()])
-    result = minimize(objective, first, jac=True, method="L-BFGS-B", options={"maxiter": 150})
-    return float(result.fun), coordinates(result.x)
+def _best(mol: Chem.Mol, parts: Nucleotide, site: Site, clashes: Clashes, seed: int) -> Placement:
+    """Return the best placement over the arrangements of the metals."""
+    found = [
+        placement
+        for arrangement in ARRANGEMENTS[len(parts.metals)]
+        for placement in search(mol, parts, site, clashes, arrangement, seed, n_samples=N_SAMPLES, n_starts=N_STARTS)[
+            :1
+        ]
+    ]
+    if not found:
+        raise DockingError(f"{site.ligand_name}: no conformer of the nucleotide could be made")
+    return min(found, key=lambda placement: placement.energy)
 
 
 def _turn_hydroxyls(mol: Chem.Mol, xyz: FloatArray, protein: FloatArray) -> FloatArray:
@@ -416,18 +220,31 @@ def _turn_hydroxyls(mol: Chem.Mol, xyz: FloatArray, protein: FloatArray) -> Floa
     return result
 
 
-def _check(distances: dict[str, float], overlap: float, receptor: Receptor, ligand: Ligand) -> None:
-    """Refuse a placement that lost its contacts."""
-    lost = [
-        f"{label} {d:.1f} A"
-        for label, d in distances.items()
-        if label.startswith(("N1 - hinge", "N6 - hinge")) and d > MAX_HINGE
-    ]
-    lost += [f"{label} {d:.1f} A" for label, d in distances.items() if label.startswith("M1") and d > MAX_METAL]
-    if overlap > MAX_OVERLAP:
-        lost.append(f"an overlap of {overlap:.1f} A with the protein")
-    if lost:
-        raise DockingError(
-            f"{receptor.name} cannot hold {ligand.name}: the best placement has {'; '.join(lost)}. The glycine-rich "
-            "loop may be closed or the DFG motif turned; use an active-like structure of this kinase"
+def _lost(geometry: NucleotideGeometry) -> list[str]:
+    """Return the contacts without which there is no placement, in words; empty for a good one."""
+    hinge = {"N6 to the hinge": geometry.hinge_n6, "N1 to the hinge": geometry.hinge_n1}
+    lost = [f"{label} {d:.1f} A" for label, d in hinge.items() if not d <= MAX_HINGE]
+    lost += [f"{s.place} to the DFG Asp {s.asp:.1f} A" for s in geometry.metals if s.asp > MAX_METAL]
+    lost += [f"{s.place} to {s.phosphate} phosphate oxygens" for s in geometry.metals if s.phosphate == 0]
+    if geometry.overlap > MAX_OVERLAP:
+        lost.append(f"an overlap of {geometry.overlap:.1f} A with the protein")
+    return lost
+
+
+def _refusal(receptor: Receptor, ligand: Ligand, lost: list[str], blocking: list[str]) -> str:
+    """Say what the best placement lacks, what stands in its way, and what to do."""
+    where = f"in its place stand {', '.join(blocking)}" if blocking else "nothing stands in its place"
+    if any("kept" in item for item in blocking):
+        advice = "prepare the structure without waters and metals (waters = none, metals = none)"
+    elif any("glycine-rich loop" in item for item in blocking):
+        advice = "the glycine-rich loop is folded into the site; use a structure with the loop extended"
+    elif blocking:
+        advice = "use an active-like structure of this kinase"
+    else:
+        advice = (
+            "the DFG Asp or the hinge is not where a nucleotide needs it; use an active-like structure of this kinase"
         )
+    return (
+        f"{receptor.name} cannot hold {ligand.name}: the best placement has {'; '.join(lost)}; {where}. "
+        f"{advice[0].upper()}{advice[1:]}"
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -55,26 +54,68 @@ class Restraint:
     internal: bool = False
 
 
-def _closest(restraint: Restraint, ligand: FloatArray, protein: FloatArray) -> tuple[int, int, float]:
-    other = ligand if restraint.internal else protein
-    table = ((ligand[restraint.first][:, None] - other[restraint.second]) ** 2).sum(axis=2)
-    i, j = divmod(int(table.argmin()), table.shape[1])
-    return int(restraint.first[i]), int(restraint.second[j]), math.sqrt(table[i, j])
-
-
 def restraint_distance(restraint: Restraint, ligand: FloatArray, protein: FloatArray) -> float:
     """Return the shortest distance between the two groups, Angstrom."""
-    return _closest(restraint, ligand, protein)[2]
+    other = ligand if restraint.internal else protein
+    return float(cdist(ligand[restraint.first], other[restraint.second]).min())
+
+
+class Restraints:
+    """Several restraints, evaluated together.
+
+    Parameters
+    ----------
+    restraints : sequence of Restraint
+        Neither group of any may be empty.
+    """
+
+    def __init__(self, restraints: Sequence[Restraint]) -> None:
+        pairs = [np.array([(i, j) for i in r.first for j in r.second], dtype=np.int64) for r in restraints]
+        sizes = [len(p) for p in pairs]
+        table = np.concatenate(pairs) if pairs else np.zeros((0, 2), dtype=np.int64)
+        self._first, self._second = table[:, 0].copy(), table[:, 1].copy()
+        self._inner = np.flatnonzero(np.repeat([r.internal for r in restraints], sizes))
+        self._outer = np.flatnonzero(~np.repeat(np.array([r.internal for r in restraints], dtype=bool), sizes))
+        self._starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if pairs else np.zeros(0, int)
+        self._groups = np.repeat(np.arange(len(sizes)), sizes)
+        self._internal = np.array([r.internal for r in restraints], dtype=bool)
+        self._low, self._high, self._weight = (
+            np.array([getattr(r, name) for r in restraints]) for name in ("low", "high", "weight")
+        )
+
+    def __call__(self, ligand: FloatArray, protein: FloatArray) -> tuple[float, FloatArray]:
+        """Return energy (arbitrary units) and its derivative by the ligand's coordinates, (n_atoms, 3)."""
+        gradient = np.zeros_like(ligand)
+        if not len(self._starts):
+            return 0.0, gradient
+        vector = ligand[self._first]
+        vector[self._outer] -= protein[self._second[self._outer]]
+        vector[self._inner] -= ligand[self._second[self._inner]]
+        squares = np.einsum("ij,ij->i", vector, vector)
+        least = np.minimum.reduceat(squares, self._starts)
+        hits = np.flatnonzero(squares == least[self._groups])
+        chosen = hits[np.searchsorted(self._groups[hits], np.arange(len(least)))]
+        distance = np.sqrt(least)
+        excess = np.maximum(distance - self._high, 0.0) - np.maximum(self._low - distance, 0.0)
+        size = np.abs(excess)
+        near = np.minimum(size, LINEAR_BEYOND)
+        energy = self._weight * near * (2.0 * size - near)
+        slope = 2.0 * self._weight * near * np.sign(excess)
+        pull = (slope / np.maximum(distance, 1e-6))[:, None] * vector[chosen]
+        np.add.at(gradient, self._first[chosen], pull)
+        np.add.at(gradient, self._second[chosen[self._internal]], -pull[self._internal])
+        return float(energy.sum()), gradient
 
 
 def energy_and_gradient(
-    restraints: Sequence[Restraint], clashes: Clashes, ligand: FloatArray, protein: FloatArray
+    restraints: Restraints | Sequence[Restraint], clashes: Clashes, ligand: FloatArray, protein: FloatArray
 ) -> tuple[float, FloatArray]:
     """Return the sum of restraint and clash energies and its derivative.
 
     Parameters
     ----------
-    restraints : sequence of Restraint
+    restraints : Restraints or sequence of Restraint
+        Prepared ones are faster.
     clashes : Clashes
     ligand : (n_atoms, 3) float
         Angstrom.
@@ -88,23 +129,9 @@ def energy_and_gradient(
     gradient : (n_atoms, 3) float
     """
     energy, gradient = clashes(ligand)
-    for restraint in restraints:
-        i, j, distance = _closest(restraint, ligand, protein)
-        excess = max(distance - restraint.high, 0.0) - max(restraint.low - distance, 0.0)
-        if excess == 0.0:
-            continue
-        if abs(excess) < LINEAR_BEYOND:
-            energy += restraint.weight * excess**2
-            slope = 2.0 * restraint.weight * excess
-        else:
-            energy += restraint.weight * LINEAR_BEYOND * (2.0 * abs(excess) - LINEAR_BEYOND)
-            slope = 2.0 * restraint.weight * LINEAR_BEYOND * np.sign(excess)
-        other = ligand[j] if restraint.internal else protein[j]
-        pull = slope * (ligand[i] - other) / max(distance, 1e-6)
-        gradient[i] += pull
-        if restraint.internal:
-            gradient[j] -= pull
-    return energy, gradient
+    prepared = restraints if isinstance(restraints, Restraints) else Restraints(restraints)
+    more, pull = prepared(ligand, protein)
+    return energy + more, gradient + pull
 
 
 class Clashes:
@@ -123,6 +150,11 @@ class Clashes:
     elements : (n,) str
     sticky : sequence of int
         Ligand atoms that are drawn into contact with the protein.
+    attraction : (n_sticky, n) float, optional
+        Energy of the contact of each of these atoms with each of the protein's; everywhere ``CONTACT_WEIGHT`` by
+        default.
+    softened : float
+        Factor on the penalty of overlap with the protein.
     """
 
     def __init__(
@@ -132,12 +164,16 @@ class Clashes:
         protein: FloatArray,
         elements: StrArray,
         sticky: Sequence[int] = (),
+        attraction: FloatArray | None = None,
+        softened: float = 1.0,
     ) -> None:
         self.heavy = np.array(heavy, dtype=np.int64)
         self.protein = np.array(protein, dtype=np.float64)
         kinds = [_kind(mol.GetAtomWithIdx(i)) for i in heavy]
         self.limits = np.array([[_closest_approach(a, str(b).upper()) for b in elements] for a in kinds])
         self.sticky = np.array([list(heavy).index(i) for i in sticky], dtype=np.int64)
+        self.weight = CLASH_WEIGHT * softened
+        self.attraction = np.full((len(sticky), len(protein)), CONTACT_WEIGHT) if attraction is None else attraction
         bonds = Chem.GetDistanceMatrix(mol)[np.ix_(heavy, heavy)]
         first, second = np.triu_indices(len(heavy), 1)
         far = bonds[first, second] > 3.5
@@ -152,10 +188,10 @@ class Clashes:
         distance = cdist(xyz, self.protein)
         i, j = np.nonzero(distance < self.limits)
         overlap = self.limits[i, j] - distance[i, j]
-        push = (-2.0 * CLASH_WEIGHT * overlap / np.maximum(distance[i, j], 1e-6))[:, None] * (xyz[i] - self.protein[j])
+        push = (-2.0 * self.weight * overlap / np.maximum(distance[i, j], 1e-6))[:, None] * (xyz[i] - self.protein[j])
         local = np.zeros_like(xyz)
         np.add.at(local, i, push)
-        energy = CLASH_WEIGHT * float(overlap @ overlap)
+        energy = self.weight * float(overlap @ overlap)
         if len(self.sticky):
             energy += self._contact(xyz, distance, local)
         vector = xyz[self.first] - xyz[self.second]
@@ -173,7 +209,7 @@ class Clashes:
         beyond = distance[self.sticky] - self.limits[self.sticky] - CONTACT_GAP
         i, j = np.nonzero(np.abs(beyond) < 3.0 * CONTACT_WIDTH)
         scaled = beyond[i, j] / CONTACT_WIDTH
-        value = -CONTACT_WEIGHT * np.exp(-(scaled**2))
+        value = -self.attraction[i, j] * np.exp(-(scaled**2))
         rows = self.sticky[i]
         slope = value * (-2.0 * scaled / CONTACT_WIDTH) / np.maximum(distance[rows, j], 1e-6)
         np.add.at(local, rows, slope[:, None] * (xyz[rows] - self.protein[j]))
