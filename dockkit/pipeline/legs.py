@@ -10,6 +10,7 @@ in contacts. Residues far from the ligand have next to none, since nothing diffe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -17,7 +18,10 @@ from scipy.spatial import cKDTree
 from dockkit.core.model import Assembly, FloatArray, IntArray, Pose, Receptor, Region
 from dockkit.core.settings import RelaxSettings
 from dockkit.forcefield.system import make_region, region_system
-from dockkit.sampling import minimise, potential_energy
+from dockkit.sampling import Minimiser
+
+LIGAND_REACH: Final = 100.0
+"""Angstrom: within it every atom of a ligand sees every other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,77 +99,86 @@ class Leg:
 def settle_shell(assembly: Assembly, zones: Zones, coordinates: FloatArray, relax: RelaxSettings) -> FloatArray:
     """Return the complex after the first stage, (n_atoms, 3) float, Angstrom."""
     region = make_region(assembly, zones.shell, zones.shell_kept)
+    return _minimiser(assembly, region, coordinates, relax).minimise(coordinates, relax.max_iterations)[0]
+
+
+def _minimiser(assembly: Assembly, region: Region, reference: FloatArray, relax: RelaxSettings) -> Minimiser:
     system = region_system(
-        assembly, region, coordinates,
+        assembly, region, reference,
         dielectric=relax.dielectric, cutoff=relax.cutoff_angstrom,
         backbone_restraint=relax.backbone_restraint_kcal_mol_a2,
     )  # fmt: skip
-    return minimise(system, region, coordinates, relax.max_iterations)[0]
+    return Minimiser(system, region)
 
 
-def settle_core(
-    assembly: Assembly,
-    zones: Zones,
-    coordinates: FloatArray,
-    reference: FloatArray,
-    ligand_reference: FloatArray,
-    relax: RelaxSettings,
-) -> Leg:
-    """Minimise the mutated residue, its neighbours and the ligand; then the same without the ligand.
+class Core:
+    """The second stage of a leg: the mutated residue, its neighbours and the ligand, together and apart.
 
     Parameters
     ----------
     assembly : Assembly
     zones : Zones
-    coordinates : (n_atoms, 3) float
-        Angstrom, after the first stage.
     reference : (n_atoms, 3) float
         Where the main chain is held, Angstrom.
     ligand_reference : (n_ligand_atoms, 3) float
         The ligand in the common start, Angstrom.
     relax : RelaxSettings
-
-    Returns
-    -------
-    Leg
-
-    Raises
-    ------
-    SamplingError
-        An energy is not finite.
     """
-    n = assembly.receptor.n_atoms
 
-    def minimised(region: Region, start: FloatArray) -> tuple[FloatArray, float, float]:
-        system = region_system(
-            assembly, region, reference,
-            dielectric=relax.dielectric, cutoff=relax.cutoff_angstrom,
-            backbone_restraint=relax.backbone_restraint_kcal_mol_a2,
-        )  # fmt: skip
-        before = potential_energy(system, region, start)
-        after, energy = minimise(system, region, start, relax.strain_iterations, tolerance=relax.strain_tolerance)
-        return after, before, energy
+    def __init__(
+        self,
+        assembly: Assembly,
+        zones: Zones,
+        reference: FloatArray,
+        ligand_reference: FloatArray,
+        relax: RelaxSettings,
+    ) -> None:
+        n = assembly.receptor.n_atoms
+        self.region = make_region(assembly, zones.core, zones.core_kept)
+        protein = self.region.atoms < n
+        alone = Region(
+            self.region.atoms[protein], self.region.mobile[protein], self.region.residues, self.region.mobile_residues
+        )
+        self._relax = relax
+        self._together = _minimiser(assembly, self.region, reference, relax)
+        self._protein = _minimiser(assembly, alone, reference, relax)
+        self._ligand = _ligand(assembly, relax)
+        self._ligand_start = self._ligand.energy(np.concatenate([reference[:n], ligand_reference]))
 
-    whole = make_region(assembly, zones.core, zones.core_kept)
-    bound, _, energy = minimised(whole, coordinates)
-    protein = whole.atoms < n
-    alone = Region(whole.atoms[protein], whole.mobile[protein], whole.residues, whole.mobile_residues)
-    _, strained, relaxed = minimised(alone, bound)
-    start = np.concatenate([bound[:n], ligand_reference])
-    ligand = _ligand_energy(assembly, bound, relax) - _ligand_energy(assembly, start, relax)
-    return Leg(bound, energy, strained - relaxed + ligand)
+    def settle(self, coordinates: FloatArray) -> Leg:
+        """Minimise, then the same without the ligand.
+
+        Parameters
+        ----------
+        coordinates : (n_atoms, 3) float
+            Angstrom, after the first stage.
+
+        Returns
+        -------
+        Leg
+
+        Raises
+        ------
+        SamplingError
+            An energy is not finite.
+        """
+        limits = (self._relax.strain_iterations, self._relax.strain_tolerance)
+        bound, energy = self._together.minimise(coordinates, *limits)
+        strained = self._protein.energy(bound)
+        _, relaxed = self._protein.minimise(bound, *limits)
+        return Leg(bound, energy, strained - relaxed + self._ligand.energy(bound) - self._ligand_start)
 
 
-def _ligand_energy(assembly: Assembly, coordinates: FloatArray, relax: RelaxSettings) -> float:
-    """Return the ligand's own energy, kcal/mol."""
+def _ligand(assembly: Assembly, relax: RelaxSettings) -> Minimiser:
+    """Return what takes the ligand's own energy."""
     atoms = np.arange(assembly.receptor.n_atoms, assembly.n_atoms)
     none = np.zeros(0, dtype=np.int64)
     region = Region(atoms, np.ones(len(atoms), dtype=bool), none, none)
-    reach = 1.0 + float(np.ptp(coordinates[atoms], axis=0).sum())
     system = region_system(
-        assembly, region, coordinates, dielectric=relax.dielectric, cutoff=reach, backbone_restraint=0.0
-    )
-    return potential_energy(system, region, coordinates)
+        assembly, region, np.zeros((assembly.n_atoms, 3)),
+        dielectric=relax.dielectric, cutoff=LIGAND_REACH, backbone_restraint=0.0,
+    )  # fmt: skip
+    return Minimiser(system, region)
 
 
 def energy_atoms(receptor: Receptor, pose: Pose, sites: tuple[int, ...], distance: float) -> IntArray:

@@ -46,7 +46,7 @@ from dockkit.kinase import identify_kinase, load_kinase, measure_conformation
 from dockkit.ligand import load_ligand
 from dockkit.mutation import build_variant, check_variant, parse_variant, site_indices
 from dockkit.mutation.waters import displaced_waters, without_waters
-from dockkit.pipeline.legs import choose_zones, energy_atoms, settle_core, settle_shell
+from dockkit.pipeline.legs import Core, choose_zones, energy_atoms, settle_shell
 from dockkit.pipeline.prepare import chain_differences
 from dockkit.pipeline.rescore import choose_refined
 from dockkit.sampling import minimise, replica_seeds, run_dynamics
@@ -239,13 +239,14 @@ def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
     for model in models:
         origin = turn_hydroxyls(assembly, _complex(model.receptor, pose), zones.shell, relax.dielectric)
         first = settle_shell(assembly, zones, origin, relax)
-        settled.append((origin, first, settle_core(assembly, zones, first, origin, pose.coordinates, relax)))
+        core = Core(assembly, zones, origin, pose.coordinates, relax)
+        settled.append((first, core, core.settle(first)))
     chosen = int(np.argmin([leg.energy for _, _, leg in settled]))
-    origin, first, leg = settled[chosen]
-    legs, core = [leg], make_region(assembly, zones.core, zones.core_kept)
+    first, core, leg = settled[chosen]
+    legs = [leg]
     for k in range(1, relax.n_starts):
-        shaken = _shaken(assembly, core, first, relax.start_noise_angstrom, params["seed"] + k)
-        legs.append(settle_core(assembly, zones, shaken, origin, pose.coordinates, relax))
+        shaken = _shaken(assembly, core.region, first, relax.start_noise_angstrom, params["seed"] + k)
+        legs.append(core.settle(shaken))
     counted = energy_atoms(receptor, pose, sites, energy.subset_angstrom)
     evaluator = BindingEnergy(assembly, energy, np.flatnonzero(np.isin(assembly.receptor.atom_residue, counted)))
     terms = np.array([[*evaluator.terms(leg.coordinates), leg.strain] for leg in legs])
