@@ -7,14 +7,19 @@ from typing import Final
 
 import numpy as np
 
+from dockkit.core.errors import DockingError
 from dockkit.core.model import Kinase, Ligand, Pose, Receptor
 from dockkit.core.settings import DockingSettings
 from dockkit.docking.anchored import anchored_candidates
+from dockkit.docking.choose import rank_poses
 from dockkit.docking.engines import find_engine
 from dockkit.docking.merge import merge_poses
 
 N_ANCHORED: Final = 8
 """Candidates grown from the hinge that Vina optimises and scores."""
+
+POOL: Final = 3
+"""Poses that are looked at for each one that is kept."""
 
 
 def dock_kinase(
@@ -43,7 +48,8 @@ def dock_kinase(
     Returns
     -------
     tuple of Pose
-        Best score first, at most ``settings.n_poses``, all distinct.
+        Best score first, at most ``settings.n_poses``, all distinct. Where more were found, the most promising by score
+        and features of the kinase are kept (:func:`dockkit.docking.choose.rank_poses`), the best score among them.
 
     Raises
     ------
@@ -53,7 +59,8 @@ def dock_kinase(
         No such engine.
     """
     engine = find_engine(settings.engine)
-    poses = list(engine.dock(receptor, ligand, box_center, box_size, settings, seed, cpu))
+    wide = settings.model_copy(update={"n_poses": POOL * settings.n_poses})
+    poses = list(engine.dock(receptor, ligand, box_center, box_size, wide, seed, cpu))
     allosteric = ligand.entry is not None and ligand.entry.binding_type in ("III", "IV")
     if engine.optimise is not None and kinase is not None and not allosteric:
         inside = [
@@ -62,4 +69,11 @@ def dock_kinase(
             if (np.abs(xyz.mean(axis=0) - np.asarray(box_center)) <= np.asarray(box_size) / 2.0).all()
         ]
         poses += engine.optimise(receptor, ligand, inside, seed, cpu)
-    return merge_poses(poses, ligand, settings)
+    pool = merge_poses(poses, ligand, wide)
+    try:
+        promising = rank_poses(pool, receptor, ligand, kinase)
+    except DockingError:
+        promising = pool
+    order = list(dict.fromkeys([pool[0].rank, *(pose.rank for pose in promising)]))
+    kept = order[: settings.n_poses]
+    return merge_poses([pose for pose in pool if pose.rank in kept], ligand, settings)

@@ -175,16 +175,45 @@ def choose_refined(
     ForceFieldError
         Receptor or ligand have no parameters.
     """
+    energies = refined_energies(poses, receptor, ligand, kinase, parameters, settings, energy)
+    return choose_pose(poses, receptor, ligand, kinase, energies)
+
+
+def refined_energies(
+    poses: Sequence[Pose],
+    receptor: Receptor,
+    ligand: Ligand,
+    kinase: Kinase | None,
+    parameters: LigandParameters,
+    settings: RescoreSettings,
+    energy: EnergySettings,
+) -> list[float]:
+    """Return the energy of the best pose of each of the most promising clusters, NaN for the others; kcal/mol.
+
+    Parameters
+    ----------
+    poses, receptor, ligand, kinase, parameters, settings, energy
+        As for :func:`choose_refined`.
+
+    Returns
+    -------
+    list of float
+        One of each pose, in their order.
+
+    Raises
+    ------
+    DockingError, ForceFieldError
+        As :func:`choose_refined`.
+    """
     if settings.max_poses == 0 or len(poses) < 2:
-        return choose_pose(poses, receptor, ligand, kinase)
+        return [math.nan] * len(poses)
     ranked = rank_poses(poses, receptor, ligand, kinase)
     clusters = leader_clusters(ligand, [pose.coordinates for pose in ranked])
     leaders = [ranked[int(np.flatnonzero(clusters == k)[0])] for k in range(1, int(clusters.max()) + 1)]
-    wanted = {pose.rank: k for k, pose in enumerate(leaders[: settings.max_poses])}
-    found = rescore_poses(receptor, ligand, parameters, leaders[: settings.max_poses], settings, energy)
-    totals = [item.total if item is not None else math.nan for item in found]
-    energies = [totals[wanted[pose.rank]] if pose.rank in wanted else math.nan for pose in poses]
-    return choose_pose(poses, receptor, ligand, kinase, energies)
+    chosen = leaders[: settings.max_poses]
+    found = rescore_poses(receptor, ligand, parameters, chosen, settings, energy)
+    totals = {pose.rank: item.total for pose, item in zip(chosen, found, strict=True) if item is not None}
+    return [totals.get(pose.rank, math.nan) for pose in poses]
 
 
 class _LigandEnergy:
