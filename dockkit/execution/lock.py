@@ -197,7 +197,9 @@ class FolderLock:
             try:
                 os.link(new, self.path)
             except FileExistsError:
-                return bool(_read(self.path).get("token") == self._mine["token"])  # NFS may repeat a request that it did
+                return bool(
+                    _read(self.path).get("token") == self._mine["token"]
+                )  # NFS may repeat a request that it did
             except OSError:
                 return self._create_exclusively()
         except OSError as error:

@@ -116,6 +116,7 @@ class ParslExecutor:
                 with contextlib.suppress(Exception):
                     self._executor.provider.cancel(waiting)
         self._kernel.cleanup()
+        self._monitor.jobs({})
         self._store.clean(graves=False)
 
     @property

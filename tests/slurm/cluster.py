@@ -48,7 +48,7 @@ KillWait=5
 MinJobAge=60
 SchedulerParameters=sched_interval=2,bf_interval=5
 SlurmdParameters=config_overrides
-NodeName={node} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
+NodeName={node} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=4000 State=UNKNOWN
 PartitionName=short Nodes={node} Default=YES MaxTime=INFINITE State=UP
 """
 
@@ -157,10 +157,20 @@ class Cluster:
         lines = self.run("squeue", "--noheader", "--format=%i %t").splitlines()
         return dict(line.split(maxsplit=1) for line in lines if line.strip())
 
-    def set_node(self, state: str) -> None:
-        """Set the node ``down`` or back with ``resume``."""
-        reason = ["reason=test"] if state == "down" else []
-        self.run("scontrol", "update", f"nodename={self.node}", f"state={state}", *reason)
+    def node_down(self) -> None:
+        """Set the node down; its jobs die."""
+        self.run("scontrol", "update", f"nodename={self.node}", "state=down", "reason=test")
+
+    def node_up(self, seconds: float = 60.0) -> None:
+        """Have the node back; Slurm refuses as long as it clears up."""
+        end = time.monotonic() + seconds
+        while self.run("sinfo", "--noheader", "--format=%T") not in ("idle", "mixed", "allocated"):
+            try:
+                self.run("scontrol", "update", f"nodename={self.node}", "state=resume")
+            except RuntimeError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
 
     def stop(self) -> None:
         """Cancel every job and end the daemons that this folder's files name."""
