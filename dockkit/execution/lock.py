@@ -199,7 +199,7 @@ class FolderLock:
             except FileExistsError:
                 return bool(
                     _read(self.path).get("token") == self._mine["token"]
-                )  # NFS may repeat a request that it did
+                )  # NFS may repeat a request
             except OSError:
                 return self._create_exclusively()
         except OSError as error:

@@ -36,12 +36,14 @@ def parse_mutations(texts: Sequence[str]) -> tuple[Variant, ...]:
         One cannot be read, or two are the same.
     """
     variants: list[Variant] = []
+    seen: set[str] = set()
     for text in texts:
         variant = parse_variant(text)
         if not variant.substitutions:
             raise MutationError(f"'{text}': no substitution; write for example T315I")
-        if any(variant.label == other.label for other in variants):
+        if variant.label in seen:
             raise MutationError(f"'{text}' is given twice ({variant.label})")
+        seen.add(variant.label)
         variants.append(variant)
     return tuple(variants)
 
@@ -71,18 +73,22 @@ def check_against_sequence(variant: Variant, kinase: Kinase) -> None:
     MutationError
         Another residue stands there; the message proposes the number in the kinase's other common numbering.
     """
-    letters = dict(enumerate(kinase.sequence, start=1))
     offset, why = KNOWN_OFFSETS.get(kinase.gene, (0, ""))
     for site in variant.substitutions:
-        if letters.get(site.number) == site.wild_type or (not site.wild_type and site.number in letters):
+        there = _letter(kinase, site.number)
+        if there and there == (site.wild_type or there):
             continue
-        there = letters.get(site.number)
         says = f"is {there}, not {site.wild_type}" if there else f"does not exist ({len(kinase.sequence)} residues)"
         hint = "check the number, or use numbering = 'author' if it counts as a structure file does"
-        if offset and letters.get(site.number + offset) == site.wild_type:
+        if offset and site.wild_type and _letter(kinase, site.number + offset) == site.wild_type:
             proposed = f"{site.wild_type}{site.number + offset}{site.mutant}"
             hint = f"did you mean {proposed}? ({why}; dockkit uses UniProt {kinase.uniprot})"
         raise MutationError(f"{site.label}: residue {site.number} of {kinase.gene} {says}; {hint}")
+
+
+def _letter(kinase: Kinase, number: int) -> str:
+    """Return the residue of a kinase's sequence at a number, '' where there is none."""
+    return kinase.sequence[number - 1] if 1 <= number <= len(kinase.sequence) else ""
 
 
 def check_present(variant: Variant, letters: Mapping[int, str], where: str, numbering: str, sequence: str = "") -> None:
