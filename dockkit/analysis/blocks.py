@@ -233,7 +233,7 @@ def _welch(first: Summary, second: Summary) -> tuple[float, float, float]:
 
 def _blocks(values: FloatArray, length: int) -> FloatArray:
     count = values.shape[1] // length
-    return values[:, : count * length].reshape(len(values), count, length).mean(axis=2)
+    return np.asarray(values[:, : count * length].reshape(len(values), count, length).mean(axis=2))
 
 
 def _correlation(first: FloatArray, second: FloatArray, length: int) -> tuple[float, float]:
@@ -409,10 +409,10 @@ def convergence(wild_type: ArrayLike, mutant: ArrayLike, *, frame_ps: float, tar
     sems = []
     for count in counts:
         parts = [summarise(array[:, :count]) for array in rows]
-        sems.append(float(np.hypot(*(part.sem for part in parts))) if count >= 4 else float("nan"))
+        sems.append(float(np.hypot(parts[0].sem, parts[1].sem)) if count >= 4 else float("nan"))
     whole = [summarise(array[:, :frames]) for array in rows]
-    last = float(np.hypot(*(part.sem for part in whole)))
-    by_fluctuation = float(np.hypot(*(part.fluctuation_sem for part in whole)))
+    last = float(np.hypot(whole[0].sem, whole[1].sem))
+    by_fluctuation = float(np.hypot(whole[0].fluctuation_sem, whole[1].fluctuation_sem))
     lengths = frame_ps * np.array(counts, dtype=np.float64)
     shorter = (last / target) ** 2 if target > 0 and np.isfinite(last) else float("nan")
     replicas = rows[0].shape[0]

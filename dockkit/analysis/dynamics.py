@@ -70,17 +70,26 @@ class _Collector:
         self.found: list[Observable] = []
         self.still: list[str] = []
 
+    def spacing(self, values: FloatArray) -> float:
+        """Return the time between the frames that have a value."""
+        there = np.flatnonzero(np.isfinite(values).all(axis=0))
+        return self._frame_ps * (float(np.diff(there).mean()) if len(there) > 1 else 1.0)
+
     def add(
         self, name: str, label: str, unit: str, states: tuple[FloatArray | None, FloatArray | None], kind: str = ""
     ) -> None:
         """Add a quantity that both states have; ``kind`` is ``fraction`` for zeros and ones, ``kept`` if still too."""
         first, second = states
-        if first is None or second is None or not (np.isfinite(first).any() and np.isfinite(second).any()):
+        if first is None or second is None:
+            return
+        if not (np.isfinite(first).all(axis=0).any() and np.isfinite(second).all(axis=0).any()):
             return
         if unit == "Å" and kind != "kept" and max(np.ptp(first), np.ptp(second)) < _STILL_ANGSTROM:
             self.still.append(label)
             return
-        difference = compare(first, second, frame_ps=self._frame_ps, paired=self._paired, fraction=kind == "fraction")
+        difference = compare(
+            first, second, frame_ps=self.spacing(first), paired=self._paired, fraction=kind == "fraction"
+        )
         self.found.append(Observable(name, label, unit, first, second, difference))
 
 
@@ -165,7 +174,9 @@ def compare_dynamics(
         components=components,
         convergence=None
         if energy is None
-        else convergence(energy.wild_type, energy.mutant, frame_ps=frame_ps, target=TARGET_SEM_KCAL_MOL),
+        else convergence(
+            energy.wild_type, energy.mutant, frame_ps=collector.spacing(energy.wild_type), target=TARGET_SEM_KCAL_MOL
+        ),
     )
     return dataclasses.replace(result, words=what_changed(result))
 

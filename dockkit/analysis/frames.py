@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import mdtraj
 import numpy as np
-from Bio.Data.IUPACData import protein_letters_3to1
 from numpy.typing import NDArray
 
 from dockkit.core.geometry import superposition
 from dockkit.core.model import FloatArray, IntArray, Kinase, Ligand, Numbering, Receptor, StrArray, Trajectory
-from dockkit.core.residues import is_polymer
+from dockkit.core.residues import amino_acids, is_polymer, one_letter
 from dockkit.core.units import ANGSTROM_PER_NM
 
 BACKBONE = ("N", "CA", "C", "O")
@@ -143,10 +142,10 @@ def _key(receptor: Receptor, residue: int) -> tuple[str, int, str, int]:
 
 def common_residues(first: Receptor, second: Receptor) -> tuple[IntArray, IntArray]:
     """Return the amino acids that both receptors have, in the order of the first, as indices into each."""
-    place = {_key(second, r): r for r in np.flatnonzero(is_polymer(second.residue_names)).tolist()}
+    place = {_key(second, r): r for r in np.flatnonzero(amino_acids(second.residue_names)).tolist()}
     pairs = [
         (r, place[key])
-        for r in np.flatnonzero(is_polymer(first.residue_names)).tolist()
+        for r in np.flatnonzero(amino_acids(first.residue_names)).tolist()
         if (key := _key(first, r)) in place
     ]
     a, b = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
@@ -176,7 +175,7 @@ def pocket_residues(trajectory: Trajectory, sites: Sites) -> NDArray[np.bool_]:
         Every mobile amino acid where neither is known.
     """
     receptor = trajectory.receptor
-    chain = is_polymer(receptor.residue_names)
+    chain = amino_acids(receptor.residue_names)
     numbers = [number for number in sites.pocket if number]
     known = chain & np.isin(receptor.uniprot_numbers, numbers)
     if known.sum() >= _MIN_REFERENCE_ATOMS // len(BACKBONE):
@@ -273,11 +272,6 @@ def _lay(
         chain_residues=is_polymer(receptor.residue_names),
         mobile=mobile,
     )
-
-
-def one_letter(name: str) -> str:
-    """Return the one-letter code of a residue, its name where it has none."""
-    return str(protein_letters_3to1.get(name.capitalize(), name))
 
 
 def pair_labels(wild_type: Laid, mutant: Laid, residues: tuple[IntArray, IntArray]) -> StrArray:

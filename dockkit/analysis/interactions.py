@@ -257,10 +257,10 @@ def water_bridges(laid: Laid, own: Features, near: IntArray) -> dict[int, Frames
     bound = _bound_waters(waters, laid.small, own.donors, own.acceptors)
     kept = bound.any(axis=(0, 1))
     waters, bound = waters[:, :, kept], bound[:, :, kept]
-    out = {}
+    out: dict[int, Frames] = {}
     for residue in near.tolist() if kept.any() else []:
         features = residue_features(laid.receptor, residue)
         both = bound & _bound_waters(waters, laid.protein, features.donors, features.acceptors)
         if both.any():
-            out[residue] = both.any(axis=2)
+            out[residue] = np.asarray(both.any(axis=2))
     return out

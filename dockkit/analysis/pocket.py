@@ -132,7 +132,7 @@ def contacts_of(laid: Laid, uniprot_number: int) -> FloatArray | None:
     (n_replicas, n_frames) float or None
         None where the residue or the ligand is not there.
     """
-    residue = np.flatnonzero(laid.uniprot == uniprot_number) if uniprot_number else []
+    residue = np.flatnonzero((laid.uniprot == uniprot_number) & (uniprot_number > 0))
     if laid.ligand is None or not len(residue):
         return None
     atoms = laid.atoms(int(residue[0]))

@@ -9,6 +9,9 @@ from typing import Any
 
 from dockkit.core.files import atomic_write_text
 from dockkit.core.model import DynamicsComparison, DynamicsLeg, DynamicsStudy, Estimate, Kinase, Numbering, Observable
+from dockkit.report.dynamics_figures import draw_dynamics_figures, leg_label
+from dockkit.report.dynamics_page import render_dynamics
+from dockkit.report.figures import write_figures
 from dockkit.report.notation import file_stem
 from dockkit.report.tables import csv_text
 
@@ -19,11 +22,6 @@ _DIFFERENCE = (
     "inefficiency_wild_type", "inefficiency_mutant", "effective_samples_wild_type", "effective_samples_mutant",
     "drift_wild_type", "drift_mutant",
 )  # fmt: skip
-
-
-def leg_name(comparison: DynamicsComparison) -> str:
-    """Return the leg's name: its ligand, or ``apo``."""
-    return comparison.ligand or "apo"
 
 
 def difference_row(leg: str, role: str, item: Observable) -> list[Any]:
@@ -85,14 +83,14 @@ def write_tables(study: DynamicsStudy, out_dir: Path) -> list[Path]:
     StoreError
         A file could not be written.
     """
-    rows = [difference_row(leg_name(c), c.role, item) for c in study.comparisons for item in c.observables]
+    rows = [difference_row(leg_label(c), c.role, item) for c in study.comparisons for item in c.observables]
     texts = {"comparisons.csv": csv_text(_DIFFERENCE, rows)}
     residue_header = (
         "quantity", "residue_number", "residue", "klifs", "kind", "unit", "wild_type", "mutant", "change", "sem",
         "p_value", "q_value", "called",
     )  # fmt: skip
     for comparison in study.comparisons:
-        leg = leg_name(comparison)
+        leg = leg_label(comparison)
         texts[f"{file_stem('residues', leg)}.csv"] = csv_text(residue_header, _residue_rows(comparison))
         header = ["state", "replica", "time_ps", *(item.name for item in comparison.observables)]
         texts[f"{file_stem('series', leg)}.csv"] = csv_text(header, _series_rows(comparison))
@@ -112,7 +110,7 @@ def _summary(study: DynamicsStudy) -> dict[str, Any]:
         "words": list(study.words),
         "legs": [
             {
-                "leg": leg_name(c),
+                "leg": leg_label(c),
                 "role": c.role,
                 "length_ps": c.length_ps,
                 "words": list(c.words),
@@ -160,4 +158,9 @@ def write_dynamics(
         A file could not be written.
     """
     write_tables(study, out_dir)
-    return out_dir / "dynamics.html"
+    answer, of_legs = draw_dynamics_figures(study)
+    write_figures({"answer": answer, "legs": [figure for drawn in of_legs for figure in drawn]}, out_dir)
+    text = render_dynamics(study, legs, (answer, of_legs), kinase=kinase, numbering=numbering, title=title, facts=facts)
+    page = out_dir / "dynamics.html"
+    atomic_write_text(page, text)
+    return page
