@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rdkit import Chem
 from spyrmsd.rmsd import symmrmsd
 
 from dockkit.core.model import FloatArray, Kinase, Ligand, LigandParameters, Receptor
@@ -21,6 +22,8 @@ from dockkit.docking.box import Box, box_around
 from dockkit.forcefield.parameters import parametrise
 from dockkit.ligand import load_ligand
 from dockkit.pipeline.prepare import prepare_structure
+
+PHOSPHATE = Chem.MolFromSmarts("OP(=O)(O)")
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def find_cases(folder: Path) -> tuple[list[Case], list[str]]:
             left_out.append(f"{pdb} {code}: bonded to {row['covalent_to']}")
         elif not smiles.get(code):
             left_out.append(f"{pdb} {code}: no SMILES in the table")
+        elif Chem.MolFromSmiles(smiles[code]).HasSubstructMatch(PHOSPHATE):
+            left_out.append(f"{pdb} {code}: a phosphate, no drug")
         else:
             states = row["klifs_state"].split(";")
             own = next((s for s in states if s.startswith(chain)), states[0])

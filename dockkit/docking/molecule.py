@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 import numpy as np
@@ -185,6 +186,21 @@ def embed(mol: Chem.Mol, n_conformers: int, seed: int) -> list[int]:
     list of int
         Empty where none could be made.
     """
+    found = _embedded(mol.ToBinary(), n_conformers, seed)
+    mol.RemoveAllConformers()
+    ids = []
+    for xyz in found:
+        conformer = Chem.Conformer(mol.GetNumAtoms())
+        conformer.SetPositions(np.array(xyz))
+        ids.append(int(mol.AddConformer(conformer, assignId=True)))
+    return ids
+
+
+@functools.lru_cache(maxsize=4)
+def _embedded(molecule: bytes, n_conformers: int, seed: int) -> tuple[FloatArray, ...]:
+    """Return the coordinates; the last few are kept, since every part of a search asks for the same ones."""
+    mol = Chem.Mol(molecule)
     parameters: Any = rdDistGeom.ETKDGv3()
     parameters.randomSeed = seed % (2**31 - 1)
-    return list(rdDistGeom.EmbedMultipleConfs(mol, n_conformers, parameters))
+    ids = list(rdDistGeom.EmbedMultipleConfs(mol, n_conformers, parameters))
+    return tuple(np.array(mol.GetConformer(k).GetPositions()) for k in ids)
