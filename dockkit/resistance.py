@@ -46,6 +46,29 @@ class Verdict:
     fold_change_high: float
     call: Call
     reason: str
+    atp_range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Competition:
+    """What is known of ATP's own binding.
+
+    Parameters
+    ----------
+    concentration_um : float
+        Cellular ATP, uM.
+    wild_type_um, mutant_um : tuple of float
+        K_m or K_d of ATP, uM; several values are several measurements. Without any for the mutant it follows from the
+        wild type's and ddG_ATP.
+    concentration_error, km_error : float
+        Relative standard uncertainties; 0.5 means a factor of 1.5 either way.
+    """
+
+    concentration_um: float
+    wild_type_um: tuple[float, ...]
+    mutant_um: tuple[float, ...] = ()
+    concentration_error: float = 0.0
+    km_error: float = 0.0
 
 
 @functools.cache
@@ -136,12 +159,72 @@ def fold_change(ddg_inhibitor: float, ddg_atp: float, atp_over_km: float, temper
     return float(np.exp(ddg_inhibitor / rt) * competition)
 
 
+def _log_mean(values: Sequence[float], least_error: float) -> tuple[float, float]:
+    """Return the geometric mean and the standard deviation of its logarithm, no smaller than a relative error says."""
+    logs = np.log(np.asarray(values, dtype=float))
+    spread = float(logs.std(ddof=1)) if len(logs) > 1 else 0.0
+    return float(np.exp(logs.mean())), max(spread, float(np.log1p(least_error)))
+
+
+def atp_shift(
+    competition: Competition, ddg_atp: Estimate | None, temperature_kelvin: float
+) -> tuple[Estimate, tuple[float, float] | None]:
+    """Return what the competition with ATP adds to the effective ddG.
+
+    With r = [ATP]/K the shift is RT ln[(1 + r_mut)/(1 + r_wt)]. Its error propagates, to first order in the logarithms,
+    those of [ATP] (shared by both states), of K and, where the mutant's K is predicted, of ddG_ATP.
+
+    Parameters
+    ----------
+    competition : Competition
+    ddg_atp : Estimate or None
+        kcal/mol; used where the mutant's K was not measured.
+    temperature_kelvin : float
+
+    Returns
+    -------
+    shift : Estimate
+        kcal/mol; ``n`` is ddG_ATP's, or the number of measured values of the mutant.
+    limits : tuple of two float, or None
+        Lowest and highest shift over all pairs of measured values; None with nothing or one pair measured.
+
+    Raises
+    ------
+    EnergyError
+        Neither a measured value nor ddG_ATP is given.
+    """
+    rt = thermal_energy(temperature_kelvin)
+    atp = competition.concentration_um
+    wild, wild_error = _log_mean(competition.wild_type_um, competition.km_error)
+    atp_error = float(np.log1p(competition.concentration_error))
+    if competition.mutant_um:
+        mutant, mutant_error = _log_mean(competition.mutant_um, competition.km_error)
+        own, n = rt * mutant_error, len(competition.mutant_um)
+    elif ddg_atp is not None:
+        mutant = wild * float(np.exp(ddg_atp.value / rt))
+        own, n = ddg_atp.sem, ddg_atp.n
+    else:
+        raise EnergyError("the ATP half has neither a measured K_m of the mutant nor ddG_ATP")
+    occupied, before = atp / (atp + mutant), atp / (atp + wild)
+    from_wild = before if competition.mutant_um else occupied - before
+    shift = _shift(rt, atp, wild, mutant)
+    parts = [occupied * own, rt * (occupied - before) * atp_error, rt * from_wild * wild_error]
+    limits = None
+    if competition.mutant_um and len(competition.mutant_um) * len(competition.wild_type_um) > 1:
+        every = [_shift(rt, atp, w, m) for w in competition.wild_type_um for m in competition.mutant_um]
+        limits = (min(every), max(every))
+    return Estimate(shift, combined_error(parts), n), limits
+
+
+def _shift(rt: float, atp: float, wild_type: float, mutant: float) -> float:
+    return rt * float(np.log1p(atp / mutant) - np.log1p(atp / wild_type))
+
+
 def judge(
     ddg_inhibitor: Estimate,
     ddg_atp: Estimate | None,
     *,
-    atp_concentration_mm: float,
-    km_wild_type_um: float,
+    competition: Competition,
     temperature_kelvin: float,
     atp_competitive: bool,
     method_error: float = 0.0,
@@ -154,10 +237,8 @@ def judge(
         kcal/mol.
     ddg_atp : Estimate or None
         kcal/mol; None where it was not computed.
-    atp_concentration_mm : float
-        Cellular ATP, mM.
-    km_wild_type_um : float
-        K_m of the wild type for ATP, uM.
+    competition : Competition
+        [ATP] and ATP's constants.
     temperature_kelvin : float
         Absolute temperature.
     atp_competitive : bool
@@ -168,23 +249,25 @@ def judge(
     Returns
     -------
     Verdict
-        The fold-change interval reaches one error either way, statistical and method's together.
+        The fold-change interval reaches one error either way, statistical and method's together. ``atp_range`` is that
+        of the effective ddG over measured constants of ATP, where there are several.
     """
     rt = thermal_energy(temperature_kelvin)
-    competes = atp_competitive and ddg_atp is not None
-    ratio = 1000.0 * atp_concentration_mm / km_wild_type_um if competes else 0.0
-    atp = ddg_atp if competes and ddg_atp is not None else Estimate(0.0, 0.0)
-    fold = fold_change(ddg_inhibitor.value, atp.value, ratio, temperature_kelvin)
-    boosted = ratio * np.exp(-atp.value / rt)
-    sensitivity = boosted / (1.0 + boosted)
-    error = combined_error([ddg_inhibitor.sem, sensitivity * atp.sem])
-    n = min(ddg_inhibitor.n, atp.n) if competes else ddg_inhibitor.n
-    effective = Estimate(rt * float(np.log(fold)), error, n)
+    competes = atp_competitive and (ddg_atp is not None or bool(competition.mutant_um))
+    shift, limits = Estimate(0.0, 0.0, ddg_inhibitor.n), None
+    if competes:
+        shift, limits = atp_shift(competition, ddg_atp, temperature_kelvin)
+    error = combined_error([ddg_inhibitor.sem, shift.sem])
+    effective = Estimate(ddg_inhibitor.value + shift.value, error, min(ddg_inhibitor.n, shift.n))
+    fold = float(np.exp(effective.value / rt))
     reach = combined_error([error, method_error])
     low, high = (float(np.exp((effective.value + side * reach) / rt)) for side in (-1, 1))
     call = _call(fold)
-    reason = _reason(call, ddg_inhibitor.value, effective.value - ddg_inhibitor.value, rt, atp_competitive, competes)
-    return Verdict(effective, fold, low, high, call, reason)
+    reason = _reason(call, ddg_inhibitor.value, shift.value, rt, atp_competitive, competes)
+    if competes and competition.mutant_um:
+        reason += " (ATP half from measured constants)"
+    spread = None if limits is None else (ddg_inhibitor.value + limits[0], ddg_inhibitor.value + limits[1])
+    return Verdict(effective, fold, low, high, call, reason, spread)
 
 
 def _call(fold: float) -> Call:

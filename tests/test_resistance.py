@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,13 @@ from hypothesis import strategies as st
 
 from dockkit.core.errors import EnergyError
 from dockkit.core.model import ComplexState, Estimate, ResistanceRow
+from dockkit.core.settings import AtpSettings
 from dockkit.core.units import thermal_energy
-from dockkit.resistance import accuracy_in_words, fold_change, judge, paired_difference, rank
+from dockkit.resistance import Competition, accuracy_in_words, atp_shift, fold_change, judge, paired_difference, rank
 
 T = 298.15
 RT = thermal_energy(T)
-COMMON = {"atp_concentration_mm": 2.0, "km_wild_type_um": 25.0, "temperature_kelvin": T, "atp_competitive": True}
+COMMON = {"competition": Competition(2000.0, (25.0,)), "temperature_kelvin": T, "atp_competitive": True}
 
 
 def test_thermal_energy():
@@ -85,6 +87,70 @@ def test_error_propagates_as_the_derivative_says():
     ratio = 80.0
     slope = RT * (math.log(fold_change(1.0, -0.5 + step, ratio, T)) - math.log(fold_change(1.0, -0.5, ratio, T))) / step
     assert verdict.ddg_effective.sem == pytest.approx(math.hypot(0.3, slope * 0.4), rel=1e-4)
+
+
+EGFR = Competition(1000.0, (148.0,), (8.4,))
+
+
+def test_measured_constants_replace_the_predicted_half():
+    """Gefitinib with EGFR L858R/T790M against L858R at 1 mM ATP (Yun et al., PNAS 2008, 105, 2070): 15.5-fold."""
+    verdict = judge(
+        Estimate(0.0, 0.1, 3), Estimate(5.0, 0.1, 3), competition=EGFR, temperature_kelvin=T, atp_competitive=True
+    )
+    assert verdict.fold_change == pytest.approx(15.5, abs=0.1)
+    assert "measured" in verdict.reason
+    assert verdict.atp_range is None
+    alone = judge(Estimate(0.0, 0.1, 3), None, competition=EGFR, temperature_kelvin=T, atp_competitive=True)
+    assert alone.fold_change == verdict.fold_change
+
+
+def test_several_measured_constants_give_a_range_around_the_mean():
+    many = replace(EGFR, mutant_um=(4.0, 8.4, 16.0))
+    shift, limits = atp_shift(many, None, T)
+    assert limits[0] < shift.value < limits[1]
+    assert limits[0] == pytest.approx(RT * math.log((1 + 1000 / 16.0) / (1 + 1000 / 148.0)))
+    verdict = judge(Estimate(1.0, 0.0, 3), None, competition=many, temperature_kelvin=T, atp_competitive=True)
+    assert verdict.atp_range == pytest.approx((1.0 + limits[0], 1.0 + limits[1]))
+
+
+@pytest.mark.parametrize("mutant", [(), (8.4,)])
+def test_errors_of_atp_and_km_propagate_as_sampling_says(mutant):
+    """First-order errors against ten thousand draws of [ATP], K_m and ddG_ATP."""
+    predicted = Estimate(-1.7, 0.1, 3)
+    known = Competition(1000.0, (148.0,), mutant, concentration_error=0.1, km_error=0.15)
+    rng = np.random.default_rng(1)
+    a, b, w, m = rng.normal(size=(4, 10_000))
+    atp, wild = 1000.0 * np.exp(a * np.log1p(0.1)), 148.0 * np.exp(w * np.log1p(0.15))
+    own = 8.4 * np.exp(m * np.log1p(0.15)) if mutant else wild * np.exp((predicted.value + 0.1 * b) / RT)
+    drawn = RT * (np.log1p(atp / own) - np.log1p(atp / wild))
+    shift, _ = atp_shift(known, predicted, T)
+    assert shift.sem == pytest.approx(drawn.std(), rel=0.05)
+    assert shift.value == pytest.approx(drawn.mean(), abs=0.02)
+
+
+def test_at_saturating_atp_its_concentration_does_not_matter():
+    known = Competition(1e9, (25.0,), concentration_error=1.0)
+    assert atp_shift(known, Estimate(-1.0, 0.0), T)[0].sem == pytest.approx(0.0, abs=1e-6)
+
+
+def test_without_any_knowledge_of_the_mutant_there_is_no_atp_half():
+    with pytest.raises(EnergyError, match="neither"):
+        atp_shift(Competition(1000.0, (25.0,)), None, T)
+
+
+def test_measured_values_of_a_study_are_found_by_variant():
+    measured = [
+        {"variant": "WT", "km_um": 5.2, "source": "a"},
+        {"variant": "T790M/L858R", "km_um": 8.4, "source": "b"},
+        {"variant": "L858R/T790M", "kd_um": 9.0, "source": "c"},
+    ]
+    settings = AtpSettings(measured=measured)
+    assert settings.measured_um("wild-type") == (5.2,)
+    assert settings.measured_um("L858R/T790M") == (8.4, 9.0)
+    assert settings.measured_um("T790M") == ()
+    for wrong in ({"variant": "WT", "source": "a"}, {"variant": "WT", "km_um": 1.0, "kd_um": 1.0, "source": "a"}):
+        with pytest.raises(ValueError, match="one of the two"):
+            AtpSettings(measured=[wrong])
 
 
 def state(receptor, name, sums):

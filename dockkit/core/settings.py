@@ -21,12 +21,49 @@ class _Settings(BaseModel):
 _Checked = TypeVar("_Checked", bound=_Settings)
 
 
+class MeasuredAtp(_Settings):
+    """A measured constant of ATP with one variant: K_m or K_d, and where it is from."""
+
+    variant: str = Field(min_length=1, description="a mutation of the study, or wild-type")
+    km_um: float | None = Field(None, gt=0)
+    kd_um: float | None = Field(None, gt=0)
+    source: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_value(self) -> MeasuredAtp:
+        if (self.km_um is None) == (self.kd_um is None):
+            raise ValueError("give km_um or kd_um, one of the two")
+        return self
+
+    @property
+    def value_um(self) -> float:
+        """The constant, uM."""
+        return self.km_um or self.kd_um or 0.0
+
+
 class AtpSettings(_Settings):
     """The competition with cellular ATP."""
 
     include: bool = True
     concentration_mm: float = Field(2.0, gt=0, le=100, description="cellular ATP, mM")
     km_wild_type_um: float = Field(25.0, gt=0, description="K_m of the wild type for ATP, uM")
+    concentration_relative_error: float = Field(0.5, ge=0, description="standard uncertainty; 0.5: a factor of 1.5")
+    km_relative_error: float = Field(0.5, ge=0, description="standard uncertainty of K_m and K_d values")
+    measured: list[MeasuredAtp] = Field(default=[], description="used instead of km_wild_type_um and ddG_ATP")
+
+    def measured_um(self, variant: str) -> tuple[float, ...]:
+        """Return the measured constants of a variant, uM; the order of several substitutions does not matter."""
+        return tuple(item.value_um for item in self.measured if _same_variant(item.variant, variant))
+
+
+def _same_variant(first: str, second: str) -> bool:
+    def parts(text: str) -> tuple[str, ...]:
+        plain = text.strip().lower().replace("wildtype", "wild-type")
+        if plain in ("wt", "wild-type", "wild type"):
+            return ("wild-type",)
+        return tuple(sorted(re.split(r"[/+;, ]+", plain)))
+
+    return parts(first) == parts(second)
 
 
 class ResistanceSettings(_Settings):
@@ -113,9 +150,7 @@ class RelaxSettings(_Settings):
     """Minimisation of a shell around the mutation, the ligand with it; no implicit solvent, charges scaled."""
 
     shell_angstrom: float = Field(6.0, gt=0, description="residues this near to a mutated one move at first")
-    strain_angstrom: float = Field(
-        4.0, ge=0, description="residues this near relax with and without ligand"
-    )
+    strain_angstrom: float = Field(4.0, ge=0, description="residues this near relax with and without ligand")
     dielectric: float = Field(4.0, ge=1)
     cutoff_angstrom: float = Field(10.0, gt=0)
     backbone_restraint_kcal_mol_a2: float = Field(1.0, ge=0)

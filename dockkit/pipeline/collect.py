@@ -129,8 +129,7 @@ def _judge(cell: Cell, detail: RowDetail, atp: RowDetail | None, plan: Plan) -> 
     verdict = resistance.judge(
         ddg,
         ddg_atp,
-        atp_concentration_mm=plan.study.atp.concentration_mm,
-        km_wild_type_um=plan.study.atp.km_wild_type_um,
+        competition=_competition(plan.study, cell.variant.label),
         temperature_kelvin=plan.study.temperature_kelvin,
         atp_competitive=cell.ligand.entry.atp_competitive if cell.ligand.entry else True,
         method_error=resistance.method_error(),
@@ -138,6 +137,10 @@ def _judge(cell: Cell, detail: RowDetail, atp: RowDetail | None, plan: Plan) -> 
     message = row.message
     if atp is not None and atp.row.status != "ok":
         message = "; ".join(filter(None, (message, f"ATP half missing: {atp.row.message}")))
+    if verdict.atp_range is not None:
+        low, high = verdict.atp_range
+        said = f"effective ddG {low:+.2f} to {high:+.2f} kcal/mol over the measured constants of ATP"
+        message = "; ".join(filter(None, (message, said)))
     call: Call = verdict.call
     row = replace(
         row,
@@ -153,6 +156,18 @@ def _judge(cell: Cell, detail: RowDetail, atp: RowDetail | None, plan: Plan) -> 
         message=message,
     )
     return with_calibration(replace(detail, row=row), plan.study, plan.kinase.gene)
+
+
+def _competition(study: Study, variant: str) -> resistance.Competition:
+    """Return what the study says of ATP with one variant; measured values come before the wild type's default."""
+    atp = study.atp
+    return resistance.Competition(
+        concentration_um=1000.0 * atp.concentration_mm,
+        wild_type_um=atp.measured_um("wild-type") or (atp.km_wild_type_um,),
+        mutant_um=atp.measured_um(variant),
+        concentration_error=atp.concentration_relative_error,
+        km_error=atp.km_relative_error,
+    )
 
 
 def _own_ddg(detail: RowDetail) -> Estimate:
