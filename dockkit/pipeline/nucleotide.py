@@ -18,8 +18,7 @@ from dockkit.core.errors import DockingError, DockkitError
 from dockkit.core.library import library_dir
 from dockkit.core.model import FloatArray, Kinase, Ligand, LigandParameters, Pose, Receptor, StructureEntry
 from dockkit.core.settings import PreparationSettings, RelaxSettings
-from dockkit.docking.atp import find_nucleotide, measure_nucleotide, place_atp, with_metals
-from dockkit.docking.molecule import ligand_mol
+from dockkit.docking.atp import measure_nucleotide, place_atp, with_metals
 from dockkit.docking.nucleotide.geometry import NucleotideGeometry
 from dockkit.forcefield.hydroxyls import turn_hydroxyls
 from dockkit.forcefield.system import assemble, make_region, region_system, select_residues
@@ -74,6 +73,7 @@ def place_nucleotide(
     *,
     n_magnesium: int | None = None,
     settings: RelaxSettings | None = None,
+    propose: bool = True,
 ) -> NucleotideComplex:
     """Place ATP or ADP with magnesium, minimise it with the side chains around it, and check its geometry.
 
@@ -84,12 +84,15 @@ def place_nucleotide(
         The nucleotide with one or two Mg2+ as further fragments.
     kinase : Kinase
     parameters : LigandParameters or None
-        Of ``ligand``; None for a placement without minimisation.
+        Of the nucleotide with the metals asked for (:func:`dockkit.docking.atp.with_metals`); None for a placement
+        without minimisation.
     seed : int
     n_magnesium : int, optional
         1 or 2; as many as the ligand has by default. With fewer than it has, its last ions are left out.
     settings : RelaxSettings, optional
         Dielectric, cut-off, restraint and iterations of the minimisation.
+    propose : bool
+        Try other structures of the library where this one cannot hold the nucleotide, and say which can.
 
     Returns
     -------
@@ -105,18 +108,47 @@ def place_nucleotide(
     try:
         pose = place_atp(receptor, wanted, kinase, seed)
     except DockingError as error:
-        raise DockingError(f"{error}. {proposal(receptor, ligand, kinase)}") from error
-    placed = measure_nucleotide(receptor, wanted, kinase, pose.coordinates)
-    asis = NucleotideComplex(receptor, wanted, pose, placed, placed, False, float("nan"), 0.0)
+        if not propose:
+            raise
+        raise DockingError(f"{error}. {proposal(receptor, wanted, kinase, seed)}") from error
+    geometry = measure_nucleotide(receptor, wanted, kinase, pose.coordinates)
+    placed = NucleotideComplex(receptor, wanted, pose, geometry, geometry, False, float("nan"), 0.0)
     if parameters is None:
-        return asis
-    own = parameters if wanted is ligand else _without_metals(parameters, ligand, wanted)
-    moved, xyz, energy = _minimised(receptor, wanted, own, pose.coordinates, settings or RelaxSettings())
-    geometry = measure_nucleotide(moved, wanted, kinase, xyz)
-    heavy = wanted.elements != "H"
+        return placed
+    return refine_nucleotide(placed, kinase, parameters, settings or RelaxSettings())
+
+
+def refine_nucleotide(
+    placed: NucleotideComplex, kinase: Kinase, parameters: LigandParameters, settings: RelaxSettings
+) -> NucleotideComplex:
+    """Minimise a placed nucleotide and the residues around it in the force field.
+
+    Parameters
+    ----------
+    placed : NucleotideComplex
+        Not yet minimised.
+    kinase : Kinase
+    parameters : LigandParameters
+        Of ``placed.ligand``.
+    settings : RelaxSettings
+
+    Returns
+    -------
+    NucleotideComplex
+        The minimised complex, unless the placement fails fewer checks.
+
+    Raises
+    ------
+    ForceFieldError, SamplingError
+        The complex has no parameters, or its energy is not finite.
+    """
+    receptor, ligand, pose = placed.receptor, placed.ligand, placed.pose
+    moved, xyz, energy = _minimised(receptor, ligand, parameters, pose.coordinates, settings)
+    geometry = measure_nucleotide(moved, ligand, kinase, xyz)
+    heavy = ligand.elements != "H"
     shift = float(np.sqrt(((xyz - pose.coordinates)[heavy] ** 2).sum(axis=1).mean()))
-    if len(geometry.failed) > len(placed.failed):
-        return dataclasses.replace(asis, energy_kcal_mol=energy, moved_angstrom=shift)
+    if len(geometry.failed) > len(placed.geometry.failed):
+        return dataclasses.replace(placed, energy_kcal_mol=energy, moved_angstrom=shift)
     better = dataclasses.replace(
         pose,
         coordinates=xyz,
@@ -124,23 +156,7 @@ def place_nucleotide(
         reason=f"placed on the hinge, the catalytic Lys, the DFG Asp and the catalytic loop, then minimised with the "
         f"side chains around it ({shift:.1f} A): {geometry.statement}",
     )
-    return NucleotideComplex(moved, wanted, better, geometry, placed, True, energy, shift)
-
-
-def _without_metals(parameters: LigandParameters, whole: Ligand, wanted: Ligand) -> LigandParameters:
-    """Return the parameters without the metal ions that were left out; ions have no bonded terms."""
-    metals = find_nucleotide(ligand_mol(whole), whole.name).metals
-    left_out = metals[len(metals) - (whole.n_atoms - wanted.n_atoms) :]
-    keep = np.ones(parameters.n_atoms, dtype=bool)
-    keep[list(left_out)] = False
-    renumber = np.cumsum(keep) - 1
-    changed: dict[str, object] = {n: getattr(parameters, n)[keep] for n in ("masses", "charges", "sigma", "epsilon")}
-    for kind in ("bond", "angle", "torsion", "exception"):
-        atoms = getattr(parameters, f"{kind}_atoms")
-        rows = keep[atoms].all(axis=1)
-        changed[f"{kind}_atoms"] = renumber[atoms[rows]]
-        changed[f"{kind}_parameters"] = getattr(parameters, f"{kind}_parameters")[rows]
-    return dataclasses.replace(parameters, smiles=wanted.smiles, **changed)  # type: ignore[arg-type]
+    return NucleotideComplex(moved, ligand, better, geometry, placed.geometry, True, energy, shift)
 
 
 def _minimised(
