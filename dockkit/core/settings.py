@@ -108,7 +108,7 @@ class LigandSettings(_Settings):
 class RescoreSettings(_Settings):
     """Refinement of docked poses before one is chosen: minimisation with the side chains around, then MM-GBSA."""
 
-    max_poses: int = Field(6, ge=0, le=50, description="poses that are refined, one of each cluster; 0: none")
+    max_poses: int = Field(9, ge=0, le=50, description="poses that are refined, first one of each cluster; 0: none")
     shell_angstrom: float = Field(4.0, ge=0, description="residues this near to any of the poses move")
     cutoff_angstrom: float = Field(9.0, gt=0)
     dielectric: float = Field(4.0, ge=1)

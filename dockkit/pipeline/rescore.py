@@ -149,7 +149,7 @@ def choose_refined(
     settings: RescoreSettings,
     energy: EnergySettings,
 ) -> Pose:
-    """Choose a pose by score, kinase features and, of the most promising clusters, refined energies.
+    """Choose a pose by score, kinase features and, of the most promising poses, refined energies.
 
     Parameters
     ----------
@@ -188,7 +188,9 @@ def refined_energies(
     settings: RescoreSettings,
     energy: EnergySettings,
 ) -> list[float]:
-    """Return the energy of the best pose of each of the most promising clusters, NaN for the others; kcal/mol.
+    """Return the energies of the most promising poses after refinement, NaN for the others; kcal/mol.
+
+    Refined are the best pose of each cluster, by score and kinase features, and then the others in that order.
 
     Parameters
     ----------
@@ -209,8 +211,9 @@ def refined_energies(
         return [math.nan] * len(poses)
     ranked = rank_poses(poses, receptor, ligand, kinase)
     clusters = leader_clusters(ligand, [pose.coordinates for pose in ranked])
-    leaders = [ranked[int(np.flatnonzero(clusters == k)[0])] for k in range(1, int(clusters.max()) + 1)]
-    chosen = leaders[: settings.max_poses]
+    leads = np.append(True, clusters[1:] > np.maximum.accumulate(clusters)[:-1])
+    order = [*np.flatnonzero(leads).tolist(), *np.flatnonzero(~leads).tolist()]
+    chosen = [ranked[k] for k in order[: settings.max_poses]]
     found = rescore_poses(receptor, ligand, parameters, chosen, settings, energy)
     totals = {pose.rank: item.total for pose, item in zip(chosen, found, strict=True) if item is not None}
     return [totals.get(pose.rank, math.nan) for pose in poses]
