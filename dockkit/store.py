@@ -13,6 +13,7 @@ import os
 import platform
 import shutil
 import tempfile
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -149,6 +150,8 @@ class Store:
     ----------
     root : Path
         Made where it does not exist.
+    remember : int
+        How many records to keep in memory.
 
     Raises
     ------
@@ -156,8 +159,10 @@ class Store:
         The folder cannot be made or written to.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, remember: int = 8) -> None:
         self.root = root
+        self._most = remember
+        self._remembered: OrderedDict[str, Any] = OrderedDict()
         with _as_store_error(root):
             root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=root):
@@ -219,7 +224,7 @@ class Store:
         return outcome
 
     def load(self, key: str) -> Any:
-        """Return the record of a task that succeeded.
+        """Return the record of a task that succeeded; the last few are remembered, for records cannot change.
 
         Parameters
         ----------
@@ -236,13 +241,20 @@ class Store:
         StoreError
             There is none, or it cannot be read.
         """
+        if key in self._remembered:
+            self._remembered.move_to_end(key)
+            return self._remembered[key]
         if not (self.path(key) / OUTCOME_FILE).exists():
             raise StoreError(f"{self.path(key)}: no such result; run the same command again to compute it")
         try:
-            return load_record(self.path(key))
+            record = load_record(self.path(key))
         except StoreError as error:
             self.move_aside(key)
             raise StoreError(f"{error}; it was moved aside: run the same command again to compute it anew") from error
+        self._remembered[key] = record
+        while len(self._remembered) > self._most:
+            self._remembered.popitem(last=False)
+        return record
 
     def commit(self, outcome: Outcome, record: Any = None, log: bytes = b"") -> None:
         """Store how a task ended, with its record where it succeeded.
@@ -301,6 +313,7 @@ class Store:
 
     def move_aside(self, key: str) -> None:
         """Take an entry out of the store; it is kept under ``.aside`` until :meth:`clean`."""
+        self._remembered.pop(key, None)
         with _as_store_error(self.path(key)):
             grave = self._fresh("aside", key)
             try:
@@ -321,6 +334,7 @@ class Store:
 
     def clear(self) -> None:
         """Remove every result."""
+        self._remembered.clear()
         with _as_store_error(self.root):
             for child in self.root.iterdir():
                 shutil.rmtree(child) if child.is_dir() else child.unlink()

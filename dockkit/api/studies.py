@@ -198,7 +198,7 @@ def execute(
     except OSError as error:
         raise StoreError(f"{store_error(folder, error)} (--out)") from error
     with FolderLock(folder) as lock:
-        store = Store(folder / "store")
+        store = Store(folder / "store", remember=64)
         store.clear() if fresh else store.clean()
         stored = stored_outcomes(planned.tasks, store)
         if on_plan is not None:

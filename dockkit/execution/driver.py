@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -18,6 +19,8 @@ from dockkit.execution.workers import Workers, as_workers
 from dockkit.store import Outcome, Store
 
 CHECK_SECONDS: Final = 5.0
+READERS: Final = 8
+"""Threads that look into the store at the start of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,10 @@ def stored_outcomes(tasks: Sequence[Task], store: Store) -> dict[str, Outcome]:
     dict of str to Outcome
         By key; a task that is missing here will run.
     """
-    found = {}
-    for task in tasks:
-        outcome = store.outcome(task.key)
-        if outcome is not None and outcome.final:
-            found[task.key] = outcome
-    return found
+    keys = list(dict.fromkeys(task.key for task in tasks))
+    with ThreadPoolExecutor(READERS) as pool:  # reading waits for the file server, and checksums release Python's lock
+        outcomes = pool.map(store.outcome, keys)
+        return {key: outcome for key, outcome in zip(keys, outcomes, strict=True) if outcome and outcome.final}
 
 
 def run_tasks(

@@ -197,9 +197,7 @@ class FolderLock:
             try:
                 os.link(new, self.path)
             except FileExistsError:
-                return bool(
-                    _read(self.path).get("token") == self._mine["token"]
-                )  # NFS may repeat a request
+                return bool(_read(self.path).get("token") == self._mine["token"])  # NFS may repeat a request
             except OSError:
                 return self._create_exclusively()
         except OSError as error:
