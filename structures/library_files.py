@@ -193,7 +193,7 @@ def read_cif(path: Path) -> list[Residue]:
 # -------------------------------------------------------------------------------------------------------- catalogue
 
 _CATALOGUE_HEAD = """\
-# Structures bundled with dockkit. Written by build_library.py and model_abl1_dfg_in.py; do not edit by hand.
+# Structures bundled with dockkit. Written by build_library.py and the model_*.py scripts; do not edit by hand.
 # Residue numbers are UniProt's; dfg and alpha_c are as measured by dockkit.kinase.measure_conformation.
 """
 
