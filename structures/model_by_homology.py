@@ -97,7 +97,7 @@ def assemble(target: Kinase, template: str, folder: Path, seed: int) -> tuple[li
 
 
 def renumber_segments(chain: list[WorkResidue]) -> None:
-    """Number the stretches of bonded residues."""
+    """Give each stretch of bonded residues a number of its own."""
     segment = 0
     for before, after in zip([None, *chain], chain, strict=False):
         if before is not None:
