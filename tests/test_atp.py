@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 from dockkit.core.errors import DockingError
 from dockkit.core.library import library_dir
 from dockkit.core.model import Conformation, Kinase, Ligand, Receptor
+from dockkit.core.settings import RelaxSettings
 from dockkit.docking import atp
 from dockkit.docking.atp import find_nucleotide, measure_nucleotide, place_atp, with_metals
 from dockkit.docking.molecule import ligand_mol
@@ -22,8 +23,10 @@ from dockkit.docking.nucleotide.contacts import ARRANGEMENTS, contacts
 from dockkit.docking.nucleotide.geometry import MetalShell, NucleotideGeometry
 from dockkit.docking.nucleotide.site import Site
 from dockkit.docking.restraints import Restraint, Restraints
+from dockkit.forcefield.parameters import parametrise
 from dockkit.kinase import identify_kinase, measure_conformation
 from dockkit.ligand import load_ligand
+from dockkit.pipeline.nucleotide import alternatives, place_nucleotide, proposal
 from dockkit.structure import prepare_receptor, read_structure
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "structures"
@@ -251,3 +254,37 @@ def test_pka_as_in_its_crystal(nucleotide: Ligand):
     measured = measure_nucleotide(receptor, nucleotide, kinase, pose.coordinates)
     assert measured.hinge_n6 == pytest.approx(dict(pose.features)["N6 - hinge O"])
     assert [shell.place for shell in measured.metals] == ["M1", "M2"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_refusal_names_the_structure_of_the_library_that_holds_it(abl1, nucleotide: Ligand):
+    receptor, kinase = abl1
+    out = dataclasses.replace(receptor, name="mine", conformation=Conformation("out", "out"))
+    with pytest.raises(
+        DockingError, match=r"mine cannot hold ATP.Mg: it is DFG-out.*abl1-dfg-in-atp holds it: a model"
+    ):
+        place_nucleotide(out, nucleotide, kinase, None, 3)
+    with pytest.raises(DockingError, match=r"active conformation$|structure of this kinase$"):
+        place_nucleotide(out, nucleotide, kinase, None, 3, propose=False)
+    nobody = dataclasses.replace(kinase, uniprot="X00000", gene="NOBODY")
+    assert alternatives(nobody, nucleotide, 3) == []
+    assert "no structure of NOBODY that holds it; model" in proposal(out, nucleotide, nobody)
+
+
+@pytest.mark.usefixtures("quick")
+def test_minimisation_keeps_or_improves_the_checks(abl1, nucleotide: Ligand):
+    """One metal; the nucleotide moves little, bond lengths stay, and no check is lost."""
+    receptor, kinase = abl1
+    ligand = with_metals(nucleotide, 1)
+    settings = RelaxSettings(max_iterations=60, cutoff_angstrom=8.0)
+    done = place_nucleotide(receptor, nucleotide, kinase, parametrise(ligand), 3, n_magnesium=1, settings=settings)
+    assert (done.ligand.elements == "Mg").sum() == 1
+    assert len(done.geometry.failed) <= len(done.placed.failed)
+    assert 0.0 < done.moved_angstrom < 1.5
+    assert np.isfinite(done.energy_kcal_mol)
+    if done.minimised:
+        moved = np.linalg.norm(done.receptor.coordinates - receptor.coordinates, axis=1)
+        assert 0.0 < moved.max() < 3.0
+    for bond in ligand_mol(ligand).GetBonds():
+        ends = done.pose.coordinates[[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()]]
+        assert 0.9 < np.linalg.norm(ends[0] - ends[1]) < 1.9

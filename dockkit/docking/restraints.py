@@ -233,7 +233,9 @@ def _closest_approach(first: str, second: str) -> float:
     if pair & set(METALS):
         if pair <= set(METALS):
             return 3.3
-        return 1.95 if pair & {"O", "OP"} else 2.75
+        if pair & {"O", "OP"}:
+            return 1.95
+        return 2.4 if "C" in pair else 2.75  # both oxygens of a carboxylate on one metal bring its carbon to 2.5 A
     polar = {"N", "O", "OP"}
     if pair <= polar:
         return 2.85 if pair <= {"O", "OP"} and "OP" in pair else 2.6
