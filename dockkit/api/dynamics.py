@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from dockkit.api.studies import compare_study
-from dockkit.core.errors import SettingsError, StoreError
+from dockkit.core.errors import StoreError
 from dockkit.core.files import store_error
-from dockkit.core.model import Trajectory
+from dockkit.core.model import DynamicsStudy, Trajectory
 from dockkit.core.settings import MdSettings, validate_md
 from dockkit.core.task import Step
-from dockkit.execution import Event, FolderLock, run_tasks, stored_outcomes, usable_cores
+from dockkit.execution import Event, FolderLock, Workers, run_tasks, stored_outcomes
 from dockkit.pipeline.dynamics import MD_STEPS, MdReplica, MdStart, trajectory_folder
 from dockkit.pipeline.dynamics_plan import MdCell, plan_dynamics
-from dockkit.pipeline.dynamics_tables import MdRow, write_summary
+from dockkit.pipeline.dynamics_results import MdRow, analyse_cells, write_summary
 from dockkit.pipeline.plan import Plan, plan
 from dockkit.pipeline.prepare import name_or_path
 from dockkit.pipeline.steps import STEPS
@@ -73,11 +73,14 @@ class MdRun:
     rows : tuple of MdRow
         One for each replica, failed ones with their reason.
     outcomes : mapping of str to Outcome
+    studies : tuple of DynamicsStudy
+        What the comparison of wild type and mutant found, one for each mutation with trajectories of both.
     """
 
     plan: MdPlan
     rows: tuple[MdRow, ...]
     outcomes: Mapping[str, Outcome]
+    studies: tuple[DynamicsStudy, ...] = ()
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -115,11 +118,13 @@ def simulate(
     chain: str = "",
     numbering: str = "uniprot",
     settings: Mapping[str, Any] | None = None,
-    jobs: int | None = None,
+    jobs: int | Workers | None = None,
     fresh: bool = False,
     on_plan: Callable[[MdPlan], None] | None = None,
     on_event: Callable[[Event], None] | None = None,
-) -> MdRun:
+    on_note: Callable[[str], None] | None = None,
+    dry_run: bool = False,
+) -> MdRun | None:
     """Simulate complexes as wild type and mutant under identical settings.
 
     A run that was stopped goes on from its last finished segment; asking for more nanoseconds or replicas extends it.
@@ -148,17 +153,20 @@ def simulate(
         See :func:`dockkit.api.compare_study`.
     settings : mapping, optional
         Further keys of ``[md]``.
-    jobs : int, optional
-        Processes; default one per usable core, or one where a graphics card does the work.
+    jobs : int or Workers, optional
+        Processes; default one per usable core, or one where a graphics card does the work; or which executor and site.
     fresh : bool
         Throw away what is stored.
-    on_plan, on_event : callable, optional
-        Called with the plan before work starts, and for each task reused, started and finished.
+    on_plan, on_event, on_note : callable, optional
+        Called with the plan before work starts, for each task reused, started and finished, and with a sentence where a
+        task is tried again.
+    dry_run : bool
+        Plan and call ``on_plan``, and compute nothing.
 
     Returns
     -------
-    MdRun
-        A row for every replica; trajectories by complex and state.
+    MdRun or None
+        A row for every replica; trajectories by complex and state. None after a dry run.
 
     Raises
     ------
@@ -179,27 +187,36 @@ def simulate(
         name=_name(structure, ligands, mutations, md), md={"enabled": False}, atp={"include": atp}, **extra,
     )  # fmt: skip
     chosen = choose_platform(md.platform).getName()
-    count = jobs if jobs is not None else 1 if chosen in GPU_PLATFORMS else usable_cores()
-    if count < 1:
-        raise SettingsError(f"jobs is {count}; give 1 or more")
+    workers = jobs if isinstance(jobs, Workers) else Workers(jobs=jobs)
+    if workers.jobs is None and workers.site is None and chosen in GPU_PLATFORMS:
+        workers = replace(workers, jobs=1)
     steps: dict[str, Step] = {**STEPS, **MD_STEPS}
     folder = Path(out) if out is not None else Path(study.name)
     planned, cells = plan_dynamics(plan(study, steps), md, (folder / SIMULATIONS).resolve(), steps, apo=apo)
+    warning = platform_warning(md.platform)
+    if dry_run:
+        if on_plan is not None:
+            on_plan(MdPlan(planned, cells, md, chosen, warning, {}, folder, workers.count))
+        return None
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{store_error(folder, error)} (--out)") from error
-    with FolderLock(folder):
+    with FolderLock(folder) as lock:
         store = Store(folder / "store")
         store.clear() if fresh else store.clean()
         stored = _without_lost_files(stored_outcomes(planned.tasks, store), cells, folder)
-        work = MdPlan(planned, cells, md, chosen, platform_warning(md.platform), stored, folder, count)
+        work = MdPlan(planned, cells, md, chosen, warning, stored, folder, workers.count)
         if on_plan is not None:
             on_plan(work)
-        outcomes = run_tasks(planned.tasks, store, steps, jobs=count, on_event=on_event, stored=stored)
+        outcomes = run_tasks(
+            planned.tasks, store, steps, jobs=workers, on_event=on_event, stored=stored, on_note=on_note, folder=folder,
+            check=lock.check,
+        )  # fmt: skip
         rows = _rows(work, store, outcomes)
         write_summary(rows, planned, md, chosen, outcomes, folder)
-    return MdRun(work, rows, outcomes)
+        studies = analyse_cells(work.plan, work.cells, md, chosen, store, outcomes, folder)
+    return MdRun(work, rows, outcomes, studies)
 
 
 def _name(structure: str | Path, ligands: Sequence[str | Path], mutations: Sequence[str], md: MdSettings) -> str:

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dockkit.commands.running import add_running, workers
+
 _GOOD, _SOME_FAILED = 0, 1
 _SECONDS_ON_TERMINAL, _SECONDS_IN_FILE = 10.0, 60.0
 
@@ -48,22 +50,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--numbering", choices=("uniprot", "author"), default="uniprot", help="how the mutations count residues"
     )
     parser.add_argument("--out", metavar="DIR", help="output folder (default: named after the input)")
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core; 1 with a GPU)")
-    again = parser.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", help="go on from the last finished segment (the default)")
-    again.add_argument("--fresh", action="store_true", help="throw away what is stored and compute everything")
+    add_running(parser)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Simulate; heavy modules are loaded here."""
     os.environ.setdefault("OPENMM_CPU_THREADS", "1")
-    from dockkit.api import dynamics
+    from dockkit.api import dynamics, job_script
 
     watch: list[_Watch] = []
 
+    where = workers(arguments)
+
     def show_plan(work: dynamics.MdPlan) -> None:
         _show_plan(work)
+        if arguments.dry_run:
+            print(job_script(where))
+            return
         watch.append(_Watch(work.simulations, dynamics.md_progress))
         watch[0].start()
 
@@ -73,11 +77,14 @@ def run(arguments: argparse.Namespace) -> int:
             preset=arguments.preset, ns=arguments.ns, replicas=arguments.replicas, apo=arguments.apo,
             atp=arguments.atp, seed=arguments.seed, platform=arguments.platform, kinase=arguments.kinase,
             chain=arguments.chain, numbering=arguments.numbering, settings=_settings(arguments.set),
-            jobs=arguments.jobs, fresh=arguments.fresh, on_plan=show_plan, on_event=_show_event,
+            jobs=where, fresh=arguments.fresh, on_plan=show_plan, on_event=_show_event, on_note=_show_note,
+            dry_run=arguments.dry_run,
         )  # fmt: skip
     finally:
         for thread in watch:
             thread.stop()
+    if done is None:
+        return _GOOD
     _show_rows(done)
     return _SOME_FAILED if done.failed else _GOOD
 
@@ -127,6 +134,10 @@ def _show_event(event: Any) -> None:
         print(f"{outcome.label} ({outcome.seconds:.1f} s)", flush=True)
 
 
+def _show_note(text: str) -> None:
+    print(text, flush=True)
+
+
 class _Watch(threading.Thread):
     """Prints how far the replicas are, from time to time."""
 
@@ -166,5 +177,8 @@ def _show_rows(done: Any) -> None:
         numbers = f"{row.length_ps / 1000:9.3f}{row.mean_kelvin:8.1f}{row.mean_potential_kcal_mol:12.1f}"
         note = row.message if row.status != "ok" else row.message[:100]
         print(f"{row.mutation:14}{row.complex:14}{row.state:11}{row.replica:8d}{numbers}  {note}")
+    for study in done.studies:
+        print(f"{study.variant}: {'; '.join(study.words) or 'see the page'}")
+        print(f"page         {done.plan.out / 'analysis' / study.variant / 'dynamics.html'}")
     print(f"trajectories {done.plan.out / 'trajectories'}  (XTC with a PDB of the same name as topology)")
     print(f"table        {done.plan.out / 'replicas.csv'}")

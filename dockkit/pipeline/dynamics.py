@@ -29,7 +29,9 @@ from dockkit.core.model import (
     Trajectory,
     freeze,
 )
+from dockkit.core.model.proteins import NO_AMINO_ACIDS
 from dockkit.core.records import register
+from dockkit.core.residues import is_polymer
 from dockkit.core.settings import EnergySettings, MdSettings
 from dockkit.energy import BindingEnergy
 from dockkit.forcefield.solvated import (
@@ -165,6 +167,37 @@ def _common(inputs: Inputs) -> tuple[Receptor, Pose]:
     return inputs["receptor"], inputs["pose"]
 
 
+def _near(params: Params, inputs: Inputs, shell: float, surrounding: float) -> tuple[IntArray, IntArray]:
+    """Return residues of the state that are near to ligand and mutation, and those around them.
+
+    They are chosen on the complex that both states were built on. A state may lack waters that the mutant displaced, so
+    that residues are told by chain and number and not by their place.
+    """
+    common, pose = _common(inputs)
+    sites = site_indices(common, parse_variant(params["variant"]), params["numbering"])
+    chosen = select_residues(common, pose.coordinates, sites, shell, surrounding)
+    names = _residue_keys(common)
+    place = {name: index for index, name in enumerate(_residue_keys(inputs["complex"].receptor))}
+    mobile, kept = (
+        np.array(sorted(place[names[index]] for index in part if names[index] in place), dtype=np.int64)
+        for part in chosen
+    )
+    return mobile, kept
+
+
+def _residue_keys(receptor: Receptor) -> list[tuple[str, int, str, str]]:
+    """Return what tells residues apart: chain, number, insertion code, and of caps, waters and ions the name."""
+    polymer = is_polymer(receptor.residue_names)
+    cap = np.isin(receptor.residue_names, NO_AMINO_ACIDS)
+    return [
+        (str(chain), int(number), str(code), "" if inside and not loose else str(name))
+        for chain, number, code, name, inside, loose in zip(
+            receptor.chain_ids, receptor.author_numbers, receptor.insertion_codes, receptor.residue_names, polymer, cap,
+            strict=True,
+        )
+    ]  # fmt: skip
+
+
 def simulated(params: Params, inputs: Inputs) -> Simulated:
     """Return what is simulated of one state of a complex.
 
@@ -188,9 +221,7 @@ def simulated(params: Params, inputs: Inputs) -> Simulated:
     assembly = apo_assembly(state.receptor) if apo else assemble(state.receptor, ligand, parameters)
     parts = [state.receptor.coordinates] if apo else [state.receptor.coordinates, state.ligand_coordinates]
     if md.preset == "pocket":
-        receptor, pose = _common(inputs)
-        sites = site_indices(receptor, parse_variant(params["variant"]), params["numbering"])
-        mobile, kept = select_residues(receptor, pose.coordinates, sites, md.shell_angstrom, md.frozen_angstrom)
+        mobile, kept = _near(params, inputs, md.shell_angstrom, md.frozen_angstrom)
         region = make_region(assembly, mobile, kept)
     else:
         region = whole_region(assembly)
@@ -439,9 +470,7 @@ def _energies(
     what: Simulated, solute: FloatArray, params: Params, inputs: Inputs, energy: EnergySettings
 ) -> tuple[FloatArray, FloatArray]:
     """Return MM-GBSA terms of frames and what each residue contributes; NaN in frames that are passed over."""
-    receptor, pose = _common(inputs)
-    sites = site_indices(receptor, parse_variant(params["variant"]), params["numbering"])
-    _, subset = select_residues(receptor, pose.coordinates, sites, 0.0, ENERGY_SUBSET_ANGSTROM)
+    _, subset = _near(params, inputs, 0.0, ENERGY_SUBSET_ANGSTROM)
     atoms = np.flatnonzero(np.isin(what.assembly.receptor.atom_residue, subset))
     evaluator = BindingEnergy(what.assembly, energy, atoms)
     replicas, count = solute.shape[:2]

@@ -133,7 +133,7 @@ def _without_length(md: dict[str, Any]) -> dict[str, Any]:
     return {**md, **neutral}
 
 
-def file_stem(variant: str, label: str, state: str) -> str:
+def file_stem(*parts: str) -> str:
     """Return a file name of letters, digits, dots and dashes."""
-    text = f"{variant}_{label}_{state}"
+    text = "_".join(parts)
     return "".join(c if c.isalnum() or c in "._-" else "-" for c in text)
