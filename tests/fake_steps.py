@@ -44,6 +44,9 @@ def fail(params: dict[str, Any], inputs: dict[str, Any], work_dir: Path) -> Esti
     if kind == "flaky" and not Path(params["mark"]).exists():
         Path(params["mark"]).touch()
         raise DockingError("no pose")
+    if kind == "killed-once" and not Path(params["mark"]).exists():
+        Path(params["mark"]).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     if kind == "killed":
         print("about to run out of memory", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fake_steps
 import pytest
+from fake_plan import failing, number, total
 from fake_steps import STEPS, FakeStep
 
 from dockkit.core.errors import ExecutionError, SettingsError, StoreError
@@ -25,18 +26,6 @@ from dockkit.store import Store, failure, success
 @pytest.fixture
 def store(tmp_path):
     return Store(tmp_path / "store")
-
-
-def number(value, **params):
-    return make_task(STEPS, "number", {"value": value, **params}, {}, f"number {value}")
-
-
-def total(*tasks):
-    return make_task(STEPS, "total", {}, {f"x{i}": task.key for i, task in enumerate(tasks)}, "total")
-
-
-def failing(kind, **params):
-    return make_task(STEPS, "fail", {"kind": kind, **params}, {}, f"failing {kind}")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

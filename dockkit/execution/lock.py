@@ -34,7 +34,7 @@ class Holder:
     job : str
         Batch job of the driver, '' outside one.
     seconds : float
-        Since its last sign of life, by the file server's clock.
+        Since its last sign of life.
     gone : bool
         It is certain, or after five silent minutes assumed, that it is no more.
     """
@@ -88,8 +88,10 @@ def _is_gone(holder: dict[str, Any], seconds: float) -> bool:
     return seconds > (STALE_SECONDS if holder else 5.0)
 
 
-def _silence(path: Path) -> float:
-    """Return the seconds since a file was touched, by the clock of its file server: machines' clocks differ."""
+def _silence(path: Path, by_server: bool) -> float:
+    """Return the seconds since a file was touched, by this machine's clock or that of the file server: they differ."""
+    if not by_server:
+        return time.time() - path.stat().st_mtime
     probe = path.with_name(f"{path.name}.probe-{platform.node()}-{os.getpid()}")
     try:
         probe.touch()
@@ -102,13 +104,15 @@ def _silence(path: Path) -> float:
     return now - path.stat().st_mtime
 
 
-def read_lock(folder: Path) -> Holder | None:
-    """Return who holds a folder, None where nobody does; nothing but files is read.
+def read_lock(folder: Path, by_server: bool = False) -> Holder | None:
+    """Return who holds a folder, None where nobody does.
 
     Parameters
     ----------
     folder : Path
         An output folder.
+    by_server : bool
+        Judge silence by the file server's clock, which takes a file of our own; else nothing is written.
 
     Returns
     -------
@@ -117,7 +121,7 @@ def read_lock(folder: Path) -> Holder | None:
     """
     path = folder / LOCK_FILE
     try:
-        seconds = _silence(path)
+        seconds = _silence(path, by_server)
     except OSError:
         return None
     content = _read(path)
@@ -217,7 +221,7 @@ class FolderLock:
 
     def _take_over_or_refuse(self) -> None:
         content = _read(self.path)
-        holder = read_lock(self.path.parent)
+        holder = read_lock(self.path.parent, by_server=True)
         if holder is None:
             return
         if not holder.gone:
