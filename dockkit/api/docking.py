@@ -13,7 +13,8 @@ from dockkit.core.settings import validate_dock
 from dockkit.core.task import Step
 from dockkit.execution import Event, FolderLock, run_tasks, stored_outcomes, usable_cores
 from dockkit.pipeline.dock import DockPlan, plan_docking, plan_redocking
-from dockkit.pipeline.dock_outputs import DockRow, collect_rows, success_rate, summary_rows, write_docking
+from dockkit.pipeline.dock_outputs import write_docking
+from dockkit.pipeline.dock_rows import DockRow, collect_rows, success_rate, summary_rows
 from dockkit.pipeline.dock_steps import DOCK_STEPS
 from dockkit.store import Outcome, Store
 

@@ -54,6 +54,9 @@ def add_docking(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--exhaustiveness", type=int, metavar="N", help="length of the search (default 8)")
     parser.add_argument("--poses", type=int, metavar="N", help="poses kept of each ligand (default 9)")
+    parser.add_argument(
+        "--rescore", action="store_true", help="minimise the poses and let MM-GBSA energies take part in the choice"
+    )
     parser.add_argument("--no-checks", action="store_true", help="leave out the PoseBusters checks")
     parser.add_argument("--seed", type=int, metavar="S", help="seed of everything random (default 2026)")
     parser.add_argument("--chain", metavar="C", help="chain of the structures (default: a kinase chain, with a ligand)")
@@ -77,6 +80,8 @@ def docking_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         for name in ("box", "flexible", "seed", "chain", "ligand_code", "ligand_smiles", "numbering")
         if getattr(arguments, name) is not None
     }
+    if arguments.rescore:
+        given["rescore"] = True
     if arguments.no_checks:
         given["checks"] = False
     docking = {"engine": arguments.engine, "exhaustiveness": arguments.exhaustiveness, "n_poses": arguments.poses}

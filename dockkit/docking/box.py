@@ -192,7 +192,7 @@ def check_fits(box: Box, ligand: Ligand) -> None:
 
 def _is_flexible(ligand: Ligand) -> bool:
     mol = Chem.MolFromMolBlock(ligand.mol_block, removeHs=True, sanitize=False)
-    turning = Chem.MolFromSmarts("[!D1]-&!@[!D1]")
+    turning = Chem.MolFromSmarts("[!D1&!$(*#*)]-&!@[!D1&!$(*#*)]")
     return bool(mol is None or mol.HasSubstructMatch(turning))
 
 

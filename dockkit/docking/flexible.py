@@ -110,7 +110,7 @@ def flexible_residues(
     Returns
     -------
     tuple of int
-        Residue indices, in order, each once.
+        Residue indices, in order, each once; a gatekeeper whose side chain cannot turn is left out.
 
     Raises
     ------
@@ -132,6 +132,8 @@ def flexible_residues(
                     f"--flexible {request.label}: residue {request.number} of {receptor.name} is {there} in "
                     f"{numbering} numbering; check the number, or choose the other --numbering"
                 )
+        if not _turns(receptor, index) and request.word:
+            continue  # a gatekeeper that a mutation made Ala or Gly: nothing to move
         if not _turns(receptor, index):
             name = str(receptor.residue_names[index])
             raise InputError(

@@ -11,11 +11,12 @@ from dockkit.core.errors import InputError, SettingsError
 from dockkit.core.library import library_dir
 from dockkit.core.model import LigandEntry, Variant
 from dockkit.core.records import fingerprint
-from dockkit.core.settings import DockSettings
+from dockkit.core.settings import DockSettings, EnergySettings
 from dockkit.core.task import Step, Task, make_task
 from dockkit.docking.box import parse_box
 from dockkit.docking.engines import engine_content, find_engine
 from dockkit.docking.flexible import parse_flexible
+from dockkit.forcefield.parameters import METHOD
 from dockkit.ligand import expand_ligands
 from dockkit.mutation import mentioned_gene
 from dockkit.pipeline.dock_steps import DOCK_STEPS
@@ -234,6 +235,8 @@ class _Builder:
         check_settings(settings)
         self._settings, self._steps = settings, steps
         self._engine = engine_content(settings.docking.engine)
+        folder = library_dir("ligands") / "parameters"
+        self._parameters = sha256_of(*sorted(path for path in folder.glob("*") if path.is_file()))
         self.tasks: dict[str, Task] = {}
 
     def _add(
@@ -266,7 +269,7 @@ class _Builder:
         keys["poses"] = self._add(
             "dock-poses",
             {
-                "docking": s.docking.model_dump(mode="json", exclude={"engine"}),
+                "docking": s.docking.model_dump(mode="json", exclude={"engine", "rescore", "use_bound_pose"}),
                 "engine": str(Path(engine).resolve()) if engine.endswith(".py") else engine,
                 "checks": s.checks,
                 "cluster_angstrom": s.cluster_angstrom,
@@ -277,7 +280,28 @@ class _Builder:
             f"poses of {label} in {what}",
             {"engine": self._engine},
         )
+        if s.rescore:
+            keys["poses"] = self._choice(keys, label, what)
         return keys
+
+    def _choice(self, keys: dict[str, str], label: str, what: str) -> str:
+        parameters = self._add(
+            "parameters",
+            {"method": METHOD},
+            {"ligand": keys["ligand"]},
+            f"parameters of {label}",
+            {"library": self._parameters},
+        )
+        return self._add(
+            "dock-choice",
+            {
+                "rescore": self._settings.docking.rescore.model_dump(mode="json"),
+                "energy": EnergySettings().model_dump(mode="json"),
+            },
+            {**{role: keys[role] for role in ("site", "ligand", "poses")}, "parameters": parameters},
+            f"refined poses of {label} in {what}",
+            {},
+        )
 
     def _structure(self, structure: DockStructure) -> str:
         s = self._settings
@@ -333,5 +357,9 @@ def check_settings(settings: DockSettings) -> None:
         )
     parse_flexible(settings.flexible)
     engine = find_engine(settings.docking.engine)
+    if settings.flexible and settings.rescore:
+        raise SettingsError(
+            "--rescore refines all poses in one receptor, --flexible gives each its own; leave one of them out"
+        )
     if settings.flexible and engine.dock_flexible is None:
         raise SettingsError(f"the docking engine '{engine.name}' cannot move side chains; leave out --flexible")

@@ -1,14 +1,13 @@
-"""What a docking leaves: one ranked list, every pose in tables and files, and where it all comes from."""
+"""What a docking leaves: one ranked list, every pose in tables and files, a page, and where it all comes from."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import math
 import platform
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,274 +16,13 @@ from dockkit.core.files import atomic_write_text, store_error
 from dockkit.core.formats import write_complex_pdb, write_sdf
 from dockkit.core.model import Ligand, Numbering
 from dockkit.core.task import Task
-from dockkit.docking.clusters import Symmetry
 from dockkit.docking.engines import engine_content, find_engine
-from dockkit.pipeline.dock import DockCell, DockPlan
-from dockkit.pipeline.dock_steps import DockedLigand, DockedPose, DockSite, PreparedTarget
-from dockkit.report.notation import file_stem
-from dockkit.store import Outcome, Store, package_versions
-
-
-@dataclass(frozen=True, slots=True)
-class DockRow:
-    """One ligand in one structure: its poses, or why there are none.
-
-    Parameters
-    ----------
-    cell : DockCell
-    stem : str
-        For file names.
-    message : str
-        Why it failed; empty where there are poses.
-    site : DockSite or None
-    ligand : Ligand or None
-    result : DockedLigand or None
-    target : PreparedTarget or None
-    rmsds : tuple of float
-        Of each pose to the crystal, Angstrom; empty where the crystal is not known.
-    rank : int
-        In the whole list, from 1; 0 for a failure.
-    best_conformation : bool
-        No other structure of the same kinase and mutant holds the ligand better.
-    """
-
-    cell: DockCell
-    stem: str
-    message: str
-    site: DockSite | None = None
-    ligand: Ligand | None = None
-    result: DockedLigand | None = None
-    target: PreparedTarget | None = None
-    rmsds: tuple[float, ...] = ()
-    rank: int = 0
-    best_conformation: bool = False
-
-    @property
-    def ok(self) -> bool:
-        """Whether there are poses."""
-        return self.result is not None
-
-    @property
-    def kinase(self) -> str:
-        """Gene or name of the kinase, empty where it is not known."""
-        return (self.site.kinase.gene or self.site.kinase.name) if self.site else ""
-
-    @property
-    def ligand_label(self) -> str:
-        """Of the molecule; of a structure's own ligand what the structure calls it."""
-        if self.cell.ligand.text or self.target is None or not self.target.reference_label:
-            return self.cell.ligand.label
-        name = self.ligand.name if self.ligand else ""
-        own = self.target.reference_label
-        return own if name in own else f"{name} ({own})"
-
-    @property
-    def score(self) -> float:
-        """Engine's score of the chosen pose, kcal/mol; NaN for none."""
-        return self.result.best.pose.score if self.result else math.nan
-
-    @property
-    def chosen_rmsd(self) -> float:
-        """Of the chosen pose to the crystal, Angstrom; NaN where not known."""
-        return self.rmsds[self.result.chosen] if self.result and self.rmsds else math.nan
-
-
-def collect_rows(plan: DockPlan, store: Store, outcomes: Mapping[str, Outcome]) -> tuple[DockRow, ...]:
-    """Return one row for each cell: those with poses ranked, best score first, then the failures.
-
-    Parameters
-    ----------
-    plan : DockPlan
-    store : Store
-    outcomes : mapping of str to Outcome
-        How each task ended.
-
-    Returns
-    -------
-    tuple of DockRow
-        In a redocking the order of the structures is kept.
-    """
-    loaded: dict[str, Any] = {}
-
-    def record(key: str) -> Any:
-        if key not in loaded:
-            loaded[key] = store.load(key) if outcomes[key].ok else None
-        return loaded[key]
-
-    rows, stems = [], set()
-    for cell in plan.cells:
-        stem = _distinct_stem(cell, stems)
-        outcome = outcomes[cell.keys["poses"]]
-        found = {role: record(cell.keys[role]) for role in ("structure", "site", "ligand", "poses")}
-        row = DockRow(
-            cell, stem, "" if outcome.ok else outcome.message, found["site"], found["ligand"], found["poses"],
-            found["structure"],
-        )  # fmt: skip
-        rows.append(replace(row, rmsds=_rmsds(row)) if plan.redock and row.ok else row)
-    if plan.redock:
-        return tuple(rows)
-    return _ranked(rows)
-
-
-def _distinct_stem(cell: DockCell, used: set[str]) -> str:
-    parts = [cell.structure.label, cell.mutant] + ([cell.ligand.label] if cell.ligand.text else [])
-    base = stem = file_stem(*parts)
-    count = 1
-    while stem.lower() in used:
-        count += 1
-        stem = f"{base}-{count}"
-    used.add(stem.lower())
-    return stem
-
-
-def _rmsds(row: DockRow) -> tuple[float, ...]:
-    assert row.ligand is not None
-    assert row.result is not None
-    if row.target is None or row.target.reference is None:
-        return ()
-    symmetry, crystal = Symmetry(row.ligand), row.target.reference.coordinates
-    return tuple(symmetry.rmsd(item.pose.coordinates, crystal) for item in row.result.poses)
-
-
-def _ranked(rows: Iterable[DockRow]) -> tuple[DockRow, ...]:
-    """Order by score, best first; one without score (ATP placed) comes behind them, failures last."""
-    listed = list(rows)
-    order = sorted(
-        range(len(listed)),
-        key=lambda k: (
-            not listed[k].ok,
-            math.isnan(listed[k].score),
-            listed[k].score if math.isfinite(listed[k].score) else 0.0,
-            k,
-        ),
-    )
-    best: set[tuple[str, str, str]] = set()
-    ranked = []
-    for rank, k in enumerate(order, start=1):
-        row = listed[k]
-        key = (row.kinase, row.cell.mutant, row.cell.ligand.label)
-        ranked.append(replace(row, rank=rank if row.ok else 0, best_conformation=row.ok and key not in best))
-        if row.ok:
-            best.add(key)
-    return tuple(ranked)
-
-
-def _number(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else ""
-
-
-def _yes(value: bool | None) -> str:
-    return "" if value is None else "yes" if value else "no"
-
-
-def summary_rows(rows: Sequence[DockRow], plan: DockPlan) -> list[dict[str, str]]:
-    """Return what ``summary.csv`` holds, one row for each ligand in each structure."""
-    return [_redock_row(row, plan) if plan.redock else _summary_row(row) for row in rows]
-
-
-def _common(row: DockRow) -> dict[str, str]:
-    result = row.result
-    best = result.best if result else None
-    same = sum(item.cluster == best.cluster for item in result.poses) if result and best else 0
-    return {
-        "score_kcal_mol": _number(row.score),
-        "pose": str(best.pose.rank) if best else "",
-        "n_poses": str(len(result.poses)) if result else "",
-        "n_clusters": str(max(item.cluster for item in result.poses)) if result else "",
-        "cluster_size": str(same) if result else "",
-        "valid": _yes(best.valid) if best else "",
-        "failed_checks": "; ".join(best.failed) if best else "",
-        "box": row.site.box.sentence if row.site else "",
-        "notes": "; ".join(row.site.notes) if row.site else "",
-        "reason": result.reason if result else row.message,
-        "poses_file": f"poses/{row.stem}.sdf" if result else "",
-        "complex_file": f"complexes/{row.stem}.pdb" if result else "",
-    }
-
-
-def _summary_row(row: DockRow) -> dict[str, str]:
-    return {
-        "rank": str(row.rank) if row.rank else "",
-        "structure": row.cell.structure.label,
-        "kinase": row.kinase,
-        "dfg": row.site.receptor.conformation.dfg if row.site else "",
-        "modelled": _yes(row.site.receptor.modelled) if row.site else "",
-        "mutant": row.cell.mutant,
-        "ligand": row.ligand_label,
-        "status": "ok" if row.ok else "failed",
-        "best_conformation": _yes(row.best_conformation) if row.ok else "",
-        **_common(row),
-    }
-
-
-def _redock_row(row: DockRow, plan: DockPlan) -> dict[str, str]:
-    limit = plan.settings.success_angstrom
-    known = bool(row.rmsds)
-    return {
-        "structure": row.cell.structure.label,
-        "kinase": row.kinase,
-        "ligand": row.ligand_label,
-        "status": "ok" if row.ok else "failed",
-        "rmsd_chosen_angstrom": _number(row.chosen_rmsd, 2),
-        "rmsd_top_score_angstrom": _number(row.rmsds[0], 2) if known else "",
-        "rmsd_best_angstrom": _number(min(row.rmsds), 2) if known else "",
-        "success": _yes(row.chosen_rmsd <= limit) if known else "",
-        **_common(row),
-    }
-
-
-def pose_rows(rows: Sequence[DockRow], plan: DockPlan) -> list[dict[str, str]]:
-    """Return what ``poses.csv`` holds, one row for each pose and one for each failure."""
-    return [found for row in rows for found in _pose_rows(row, plan)]
-
-
-def _pose_rows(row: DockRow, plan: DockPlan) -> list[dict[str, str]]:
-    head = {"structure": row.cell.structure.label, "kinase": row.kinase, "mutant": row.cell.mutant}
-    head["ligand"] = row.ligand_label
-    if row.result is None:
-        return [{**head, "status": "failed", "reason": row.message}]
-    found = []
-    for k, item in enumerate(row.result.poses):
-        pose = item.pose
-        crystal = {"rmsd_to_crystal_angstrom": _number(row.rmsds[k], 2)} if row.rmsds else {}
-        found.append(
-            {
-                **head,
-                "status": "ok",
-                "pose": str(pose.rank),
-                "chosen": _yes(k == row.result.chosen),
-                "engine": pose.engine,
-                "score_kcal_mol": _number(pose.score),
-                "cluster": str(item.cluster),
-                "valid": _yes(item.valid),
-                "failed_checks": "; ".join(item.failed),
-                **crystal,
-                **{name: _number(value) for name, value in pose.features},
-                "moved_residues": moved_residues(row, item, plan.settings.numbering),
-                "poses_file": f"poses/{row.stem}.sdf",
-                "receptor_file": receptor_file(row, item),
-                "reason": row.result.reason if k == row.result.chosen else "",
-            }
-        )
-    return found
-
-
-def receptor_file(row: DockRow, item: DockedPose) -> str:
-    """Return the PDB file that a pose stands in."""
-    if len(item.moved):
-        return f"receptors/{row.stem}_pose{item.pose.rank}.pdb"
-    return f"receptors/{file_stem(row.cell.structure.label, row.cell.mutant)}.pdb"
-
-
-def moved_residues(row: DockRow, item: DockedPose, numbering: Numbering) -> str:
-    """Return the residues whose side chains a pose moved, such as ``THR315 PHE317``."""
-    if row.site is None or not len(item.moved):
-        return ""
-    receptor = row.site.receptor
-    numbers = receptor.uniprot_numbers if numbering == "uniprot" else receptor.author_numbers
-    return " ".join(
-        f"{receptor.residue_names[r]}{numbers[r]}" for r in dict.fromkeys(receptor.atom_residue[item.moved].tolist())
-    )
+from dockkit.pipeline.dock import DockPlan
+from dockkit.pipeline.dock_page import docking_page, docking_views
+from dockkit.pipeline.dock_rows import DockRow, number, pose_rows, receptor_file, summary_rows, yes
+from dockkit.pipeline.dock_steps import DockedLigand, DockedPose, DockSite
+from dockkit.report.docking import write_docking_page
+from dockkit.store import Outcome, package_versions
 
 
 def csv_text(rows: Sequence[Mapping[str, str]]) -> str:
@@ -308,11 +46,12 @@ def write_docking(
     Parameters
     ----------
     rows : sequence of DockRow
-        From :func:`collect_rows`.
+        From :func:`dockkit.pipeline.dock_rows.collect_rows`.
     plan : DockPlan
     outcomes : mapping of str to Outcome
     out : Path
-        Folder; ``summary.csv``, ``poses.csv``, ``poses/``, ``receptors/``, ``complexes/`` and ``run.json`` go there.
+        Folder; ``docking.html``, ``summary.csv``, ``poses.csv``, ``poses/``, ``receptors/``, ``complexes/`` and
+        ``run.json`` go there.
 
     Returns
     -------
@@ -333,10 +72,17 @@ def write_docking(
                 _write_row(row, row.result, row.site, row.ligand, plan, out, written)
         atomic_write_text(out / "summary.csv", csv_text(summary_rows(rows, plan)))
         atomic_write_text(out / "poses.csv", csv_text(pose_rows(rows, plan)))
+        write_docking_page(out / "docking.html", docking_page(rows, plan), docking_views(rows, plan))
         atomic_write_text(out / "run.json", json.dumps(provenance(plan, outcomes), indent=2) + "\n")
     except OSError as error:
         raise store_error(Path(error.filename or out), error) from error
-    names = (("table", "summary.csv"), ("poses", "poses.csv"), ("poses", "poses"), ("record", "run.json"))
+    names = (
+        ("page", "docking.html"),
+        ("table", "summary.csv"),
+        ("poses", "poses.csv"),
+        ("poses", "poses"),
+        ("record", "run.json"),
+    )
     return [(what, out / name) for what, name in names]
 
 
@@ -350,7 +96,7 @@ def _write_row(
         if name not in written:
             written.add(name)
             _write_pdb(out / name, row, item, None, numbering)
-        crystal = {"rmsd_to_crystal_angstrom": _number(row.rmsds[k], 2)} if row.rmsds else {}
+        crystal = {"rmsd_to_crystal_angstrom": number(row.rmsds[k], 2)} if row.rmsds else {}
         properties.append(
             {
                 "structure": row.cell.structure.label,
@@ -359,13 +105,13 @@ def _write_row(
                 "receptor_file": name,
                 "engine": item.pose.engine,
                 "pose": str(item.pose.rank),
-                "chosen": _yes(k == result.chosen),
-                "score_kcal_mol": _number(item.pose.score),
+                "chosen": yes(k == result.chosen),
+                "score_kcal_mol": number(item.pose.score),
                 "cluster": str(item.cluster),
-                "valid": _yes(item.valid),
+                "valid": yes(item.valid),
                 "failed_checks": "; ".join(item.failed),
                 **crystal,
-                **{feature: _number(value) for feature, value in item.pose.features},
+                **{feature: number(value) for feature, value in item.pose.features},
                 "smiles": ligand.smiles,
             }
         )
@@ -429,18 +175,3 @@ def _task_record(task: Task, outcome: Outcome) -> dict[str, Any]:
     if not outcome.ok:
         record |= {"error": outcome.error_type, "message": outcome.message}
     return record
-
-
-def success_rate(rows: Sequence[DockRow], plan: DockPlan) -> tuple[int, int, int, int]:
-    """Return how many structures were redocked right by the chosen pose, the top score and any pose, and of how many.
-
-    A structure that failed counts as not right.
-    """
-    limit = plan.settings.success_angstrom
-    known = [row for row in rows if row.rmsds]
-    return (
-        sum(row.chosen_rmsd <= limit for row in known),
-        sum(row.rmsds[0] <= limit for row in known),
-        sum(min(row.rmsds) <= limit for row in known),
-        len(rows),
-    )

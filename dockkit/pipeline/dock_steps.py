@@ -15,7 +15,7 @@ from dockkit.core.library import library_dir
 from dockkit.core.model import FloatArray, IntArray, Kinase, Ligand, Numbering, Pose, Receptor, freeze
 from dockkit.core.records import register
 from dockkit.core.residues import one_letter
-from dockkit.core.settings import DockingSettings, PreparationSettings
+from dockkit.core.settings import DockingSettings, EnergySettings, PreparationSettings, RescoreSettings
 from dockkit.docking.atp import place_atp
 from dockkit.docking.box import Box, box_around, box_of_pocket, check_box, check_fits, parse_box
 from dockkit.docking.checks import Validity, check_poses
@@ -28,6 +28,7 @@ from dockkit.ligand import load_ligand, to_rdkit
 from dockkit.ligand.conformer import embed, positions
 from dockkit.mutation import build_variant, check_variant, displaced_waters, parse_variant, site_indices, without_waters
 from dockkit.pipeline.prepare import prepare_structure
+from dockkit.pipeline.rescore import choose_refined
 from dockkit.pipeline.steps import STEPS, Inputs, Params, Step
 from dockkit.pipeline.variants import with_wild_type
 from dockkit.structure import catalogue
@@ -188,6 +189,8 @@ def run_site(params: Params, inputs: Inputs, work_dir: Path) -> DockSite:
     box = _box(params["box"], target)
     check_box(box, receptor)
     moving = flexible_residues(counted(receptor, kinase), kinase, parse_flexible(params["flexible"]), numbering)
+    if params["flexible"] and not moving:
+        notes = (*notes, "no side chain can move: the gatekeeper has none that turns")
     if reference is not None and target.covalent:
         notes = (*notes, f"{target.reference_label} is bonded to {target.covalent} in the structure")
     return DockSite(receptor, kinase, box.center, box.size, box.source, moving, notes)
@@ -275,6 +278,28 @@ def run_poses(params: Params, inputs: Inputs, work_dir: Path) -> DockedLigand:
     )
 
 
+def run_choice(params: Params, inputs: Inputs, work_dir: Path) -> DockedLigand:
+    """Choose again, by MM-GBSA energies of minimised poses beside score and features; poses stay as docked."""
+    site: DockSite = inputs["site"]
+    result: DockedLigand = inputs["poses"]
+    if len(result.poses) < 2:
+        return result
+    good = [item for item in result.poses if item.valid is not False] or list(result.poses)
+    best = choose_refined(
+        [item.pose for item in good],
+        counted(site.receptor, site.kinase),
+        inputs["ligand"],
+        site.kinase,
+        inputs["parameters"],
+        RescoreSettings(**params["rescore"]),
+        EnergySettings(**params["energy"]),
+    )
+    chosen = next(k for k, item in enumerate(result.poses) if item.pose.rank == best.rank)
+    poses = list(result.poses)
+    poses[chosen] = dataclasses.replace(poses[chosen], pose=best)
+    return DockedLigand(tuple(poses), chosen, best.reason)
+
+
 Found = list[tuple[Pose, FloatArray | None]]
 
 
@@ -351,5 +376,7 @@ DOCK_STEPS: dict[str, Step] = {
     "dock-site": Step("1", run_site),
     "dock-fresh": Step("1", run_fresh),
     "dock-poses": Step("1", run_poses),
+    "parameters": STEPS["parameters"],
+    "dock-choice": Step("1", run_choice),
 }
 """Beside a study's own steps."""
