@@ -143,7 +143,9 @@ def _whole(values: ArrayLike) -> FloatArray:
     return array[:, np.isfinite(array).all(axis=0)]
 
 
-def summarise(values: ArrayLike, *, fraction: bool = False, discard: int | None = None) -> Summary:
+def summarise(
+    values: ArrayLike, *, fraction: bool = False, discard: int | None = None, correlated: float = float("inf")
+) -> Summary:
     """Return the mean of a state over its replicas with a standard error that is on the safe side.
 
     The error is the larger of two: from the spread of the replicas' means (n - 1 degrees of freedom), and from the
@@ -156,8 +158,11 @@ def summarise(values: ArrayLike, *, fraction: bool = False, discard: int | None 
     values : (n_replicas, n_frames) float
         Frames with a NaN in any replica are left out.
     fraction : bool
-        The values are 0 or 1: the error is at least that of as many observations as there are replicas, after Agresti
-        and Coull (Am. Stat. 1998, 52, 119), so that "in all frames" is not taken for "always".
+        The values are 0 or 1: the error is at least that of a few observations, after Agresti and Coull (Am. Stat.
+        1998, 52, 119), so that "in all frames" is not taken for "always".
+    correlated : float
+        Statistical inefficiency of that kind of value where it is known from elsewhere; the observations of a fraction
+        that never changes are one for each replica or for so many frames, whichever is more.
     discard : int, optional
         Frames to cut from the start of each replica; found by :func:`detect_equilibration` by default.
 
@@ -185,31 +190,51 @@ def summarise(values: ArrayLike, *, fraction: bool = False, discard: int | None 
     by_frames_freedom = max((effective - 1.0) / (2.0 if replicas == 1 else 1.0), 1.0)
     sem, freedom = (by_replicas, replicas - 1.0) if by_replicas > by_frames else (by_frames, by_frames_freedom)
     if fraction:
-        rough = (means.mean() * replicas + 1.0) / (replicas + 2.0)
-        least = float(np.sqrt(rough * (1.0 - rough) / (replicas + 2.0)))
+        seen = max(float(replicas), kept.size / max(correlated, g, 1.0))
+        rough = (float(means.mean()) * seen + 1.0) / (seen + 2.0)
+        least = float(np.sqrt(rough * (1.0 - rough) / (seen + 2.0)))
         if least > sem:
-            sem, freedom = least, max(replicas - 1.0, 1.0)
+            sem, freedom = least, max(seen - 1.0, 1.0)
     drift = _drifts(kept)
     return Summary(float(kept.mean()), sem, freedom, effective, g, cut, means, drift, fluctuation)
+
+
+def _changeable(values: ArrayLike, discard: int | None = None) -> float:
+    """Return the statistical inefficiency of a fraction that changes, 0 for one that does not."""
+    rows = _whole(values)[:, discard or 0 :]
+    return statistical_inefficiency(rows) if rows.size and np.ptp(rows) > 0 else 0.0
+
+
+def _fractions(first: ArrayLike, second: ArrayLike, discard: tuple[int | None, int | None]) -> tuple[Summary, Summary]:
+    """Summarise two states of a fraction: where one never changes, the other says how correlated it may be."""
+    known = max(_changeable(values, cut) for values, cut in zip((first, second), discard, strict=True))
+    a, b = (
+        summarise(values, fraction=True, discard=cut, correlated=known or float("inf"))
+        for values, cut in zip((first, second), discard, strict=True)
+    )
+    return a, b
 
 
 def _drifts(rows: FloatArray) -> bool:
     """Tell whether second halves differ from first halves, replica by replica."""
     replicas, frames = rows.shape
     half = frames // 2
-    if half < 2:
+    if half < 3:
         return False
     first, second = rows[:, :half], rows[:, frames - half :]
     steps = second.mean(axis=1) - first.mean(axis=1)
-    noise = [
-        np.sqrt(sum(statistical_inefficiency(part[r : r + 1]) * part[r].var(ddof=1) / half for part in (first, second)))
-        for r in range(replicas)
-    ]
-    sem = float(np.sqrt(np.square(noise).sum())) / replicas
-    freedom = max(replicas - 1.0, 2.0)
+    noise = np.array([_mean_variance(part[r]) for part in (first, second) for r in range(replicas)])
+    sem = float(np.sqrt(noise.sum())) / replicas
     if replicas > 1:
         sem = max(sem, float(steps.std(ddof=1) / np.sqrt(replicas)))
-    return _p_value(float(steps.mean()), sem, freedom) < _DRIFT_P
+    return _p_value(float(steps.mean()), sem, max(replicas - 1.0, 2.0)) < _DRIFT_P
+
+
+def _mean_variance(row: FloatArray) -> float:
+    """Return the squared standard error of a stretch's mean from its fluctuation about its own straight line."""
+    time = np.arange(len(row)) - (len(row) - 1) / 2.0
+    left = row - row.mean() - time * float(time @ row) / float(time @ time)
+    return float(statistical_inefficiency(left[None]) * left.var() / max(len(row) - 2, 1))
 
 
 def _p_value(change: float, sem: float, freedom: float) -> float:
@@ -251,11 +276,12 @@ def _control(wild_type: FloatArray, fraction: bool, discard: int) -> tuple[Estim
     """Compare two halves of the wild type: replicas in turn, or the halves of a single replica."""
     rows = _whole(wild_type)[:, discard:]
     replicas, frames = rows.shape
-    halves = (rows[:, : frames // 2], rows[:, frames - frames // 2 :])
-    parts = (rows[::2], rows[1::2]) if replicas > 1 else halves
+    in_time = (rows[:, : frames // 2], rows[:, frames - frames // 2 :])
+    parts = (rows[::2], rows[1::2]) if replicas > 1 else in_time
     if min(part.shape[1] for part in parts) < 2:
         return Estimate(float("nan"), float("nan"), 0), False
-    first, second = (summarise(part, fraction=fraction, discard=0) for part in parts)
+    halves = (summarise(part, discard=0) for part in parts)
+    first, second = _fractions(*parts, (0, 0)) if fraction else halves
     change, sem, freedom = _welch(first, second)
     return Estimate(change, sem, min(len(parts[0]), len(parts[1]))), _p_value(change, sem, freedom) < 1 - CONFIDENCE
 
@@ -288,7 +314,8 @@ def compare(
     Difference
         The interval is Student's, with Welch's degrees of freedom.
     """
-    first, second = (summarise(values, fraction=fraction) for values in (wild_type, mutant))
+    states = (wild_type, mutant)
+    first, second = _fractions(*states, (None, None)) if fraction else (summarise(values) for values in states)
     change, sem, freedom = _welch(first, second)
     paired_sem, correlation, use = float("nan"), float("nan"), False
     replicas = len(first.replica_means)
@@ -375,10 +402,9 @@ def compare_columns(
     n = wild_type.shape[2]
     change, sem, p_values = (np.full(n, np.nan) for _ in range(3))
     for k in range(n):
-        first, second = (
-            summarise(rows[:, :, k], fraction=fraction, discard=cut)
-            for rows, cut in zip((wild_type, mutant), discard, strict=True)
-        )
+        rows = wild_type[:, :, k], mutant[:, :, k]
+        plain = (summarise(values, discard=cut) for values, cut in zip(rows, discard, strict=True))
+        first, second = _fractions(*rows, discard) if fraction else plain
         change[k], sem[k], freedom = _welch(first, second)
         if np.isfinite(sem[k]):
             p_values[k] = _p_value(change[k], sem[k], freedom)

@@ -280,5 +280,7 @@ def pair_labels(wild_type: Laid, mutant: Laid, residues: tuple[IntArray, IntArra
     for a, b in zip(*residues, strict=True):
         old = one_letter(str(wild_type.receptor.residue_names[a]))
         new = one_letter(str(mutant.receptor.residue_names[b]))
-        labels.append(f"{old}{wild_type.numbers[a]}{new if new != old else ''}")
+        number = int(wild_type.numbers[a])
+        name = f"{old}{number}" if number else str(wild_type.receptor.residue_names[a])
+        labels.append(f"{name}{new if new != old else ''}")
     return np.array(labels, dtype=str)

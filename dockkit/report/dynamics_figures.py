@@ -226,7 +226,9 @@ def draw_changes(comparison: DynamicsComparison, variant: str) -> DrawnFigure | 
             Line2D([], [], marker="o", color=_GREY, label="no change beyond the error"),
             Line2D([], [], marker="D", color=INK, linestyle="none", markersize=3, label="wild type against itself"),
         ]
-        axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.1, 1.0), ncols=3, borderaxespad=0.2)
+        axes.legend(
+            handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2, fontsize=8
+        )
     called = [item.label for item in items if item.difference.called]
     caption = (
         "Every quantity on one scale: the change over its standard error, with its 95 % interval (longer where few "
@@ -278,6 +280,7 @@ def draw_residue_map(residue_map: ResidueMap, comparison: DynamicsComparison, va
             _dumbbells(left, right, residue_map, chosen)
         handles = [Patch(facecolor=WILD_TYPE, label="wild type"), Patch(facecolor=MUTANT, label=variant)]
         figure.legend(handles=handles, loc="outside upper right", ncols=2)
+        figure.draw_without_rendering()
     called = [f"{residue_map.labels[k]} {residue_map.kinds[k]}".strip() for k in chosen if residue_map.called[k]]
     words = f"{int(residue_map.called.sum())} of {len(residue_map.residues)}"
     less = f" The {len(chosen)} that change most are drawn." if len(chosen) < len(residue_map.residues) else ""
