@@ -80,7 +80,8 @@ def one(task: tuple) -> dict:
     receptor = steps.run_receptor(tasks[cell.keys["receptor"]].params, {}, Path())
     ligand = steps.run_ligand(tasks[cell.keys["ligand"]].params, {}, Path())
     start = time.perf_counter()
-    pose = steps.run_pose(tasks[cell.keys["pose"]].params, {"receptor": receptor, "ligand": ligand}, Path())
+    made = {"receptor": receptor, "ligand": ligand, "parameters": steps.run_parameters({}, {"ligand": ligand}, Path())}
+    pose = steps.run_pose(tasks[cell.keys["pose"]].params, made, Path())
     seconds = time.perf_counter() - start
     kinase = load_kinase(receptor.kinase)
     crystal, crystal_ligand, bound = crystal_pose(structures, label, receptor.kinase)

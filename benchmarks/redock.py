@@ -45,7 +45,7 @@ from dockkit.docking.molecule import ligand_mol, rebuild_hydrogens
 from dockkit.docking.receptor import receptor_pdbqt
 from dockkit.docking.search import dock_kinase
 from dockkit.docking.vina import ligand_pdbqt, read_poses
-from dockkit.pipeline.rescore import refined_energies
+from dockkit.pipeline.rescore import refine_promising
 
 RIGHT = 2.0
 """Angstrom."""
@@ -57,7 +57,7 @@ FIELDS = [
 ]  # fmt: skip
 CANDIDATE_FIELDS = [
     "name", "gene", "binding_type", "rank", "score", "rmsd", "hinge_bonds", "bridge_bonds", "hinge_distance",
-    "relative_energy",
+    "relative_energy", "relative_strain",
 ]  # fmt: skip
 
 
@@ -66,10 +66,10 @@ def dock_once(problem: Problem, box: Box, settings: DockingSettings, seed: int) 
     receptor, ligand, kinase = problem.receptor, problem.ligand, problem.kinase
     cpu, wall = time.process_time(), time.perf_counter()
     poses = dock_kinase(receptor, ligand, kinase, box.center, box.size, settings, seed, 1)
-    energies = refined_energies(poses, receptor, ligand, kinase, problem.parameters, settings.rescore, EnergySettings())
-    chosen = choose_pose(poses, receptor, ligand, kinase, energies)
+    refined = refine_promising(poses, receptor, ligand, kinase, problem.parameters, settings.rescore, EnergySettings())
+    chosen = choose_pose(poses, receptor, ligand, kinase, refined)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    return list(rank_poses(poses, receptor, ligand, kinase, energies)), chosen, cpu, wall
+    return list(rank_poses(poses, receptor, ligand, kinase, refined)), chosen, cpu, wall
 
 
 def dock_directly(problem: Problem, box: Box, settings: DockingSettings, seed: int) -> tuple[list[float], float]:
@@ -198,6 +198,7 @@ def terms(candidates: list[dict]) -> tuple[np.ndarray, np.ndarray, list[np.ndarr
             [
                 float(row["score"]),
                 min(float(row["relative_energy"]), ENERGY_RANGE),
+                min(float(row["relative_strain"]), ENERGY_RANGE),
                 -min(float(row["hinge_bonds"]), HINGE_LIMIT),
                 -float(row["bridge_bonds"]),
                 float(float(row["hinge_distance"]) > OFF_HINGE_DISTANCE),
@@ -206,7 +207,7 @@ def terms(candidates: list[dict]) -> tuple[np.ndarray, np.ndarray, list[np.ndarr
         ]
     )
     allosteric = np.array([row["binding_type"] in ("III", "IV") for row in rows])
-    table[allosteric, 2:] = 0.0
+    table[allosteric, 3:] = 0.0
     right = np.array([float(row["rmsd"]) < RIGHT for row in rows])
     names = np.array([row["name"] for row in rows])
     return table, right, [np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())]
@@ -217,20 +218,24 @@ def picked_right(weights: np.ndarray, table: np.ndarray, right: np.ndarray, grou
     return sum(bool(right[group[np.argmin(table[group] @ weights)]]) for group in groups)
 
 
+START = np.array([1.0, 0.2, 0.1, 0.7, 0.7, 0.7])
+"""Where the fit starts, and what its ridge draws the weights to."""
+
+
 def fit_weights(table: np.ndarray, right: np.ndarray, groups: list[np.ndarray], free: list[int]) -> np.ndarray:
-    """Fit a conditional logit with non-negative weights and a mild ridge; scaled so that the engine's weight is 1."""
+    """Fit a conditional logit with positive weights and a mild ridge; scaled so that the engine's weight is 1."""
     usable = [group for group in groups if right[group].any() and not right[group].all()]
 
     def loss(x: np.ndarray) -> float:
         weights = np.zeros(table.shape[1])
         weights[free] = np.exp(x)
-        total = 0.01 * float(((x - np.log([1.0, 0.2, 0.7, 0.7, 0.7])[free]) ** 2).sum())
+        total = 0.01 * float(((x - np.log(START[free])) ** 2).sum())
         for group in usable:
             value = -table[group] @ weights
             total += np.logaddexp.reduce(value) - np.logaddexp.reduce(value[right[group]])
         return total
 
-    found = minimize(loss, np.log([1.0, 0.2, 0.7, 0.7, 0.7])[free], method="Nelder-Mead", options={"maxiter": 4000})
+    found = minimize(loss, np.log(START[free]), method="Nelder-Mead", options={"maxiter": 4000})
     weights = np.zeros(table.shape[1])
     weights[free] = np.exp(found.x)
     return weights / weights[0]
@@ -245,9 +250,15 @@ def fit(out: Path) -> None:
     rows = [row for row in candidates if row["relative_energy"]]
     genes = sorted({row["gene"] for row in rows})
     halves = [[g for g in groups if genes.index(rows[g[0]]["gene"]) % 2 == half] for half in (0, 1)]
-    shipped = np.array([1.0, RESCORED.energy, RESCORED.hinge, RESCORED.bridge, RESCORED.off_hinge])
-    plain = np.array([1.0, 0.0, UNREFINED.hinge, UNREFINED.bridge, UNREFINED.off_hinge])
-    models = {"engine alone": [0], "engine + energy": [0, 1], "engine + kinase": [0, 2, 3, 4], "all": [0, 1, 2, 3, 4]}
+    shipped = np.array([1.0, RESCORED.energy, RESCORED.strain, RESCORED.hinge, RESCORED.bridge, RESCORED.off_hinge])
+    plain = np.array([1.0, 0.0, 0.0, UNREFINED.hinge, UNREFINED.bridge, UNREFINED.off_hinge])
+    models = {
+        "engine alone": [0],
+        "engine + energy": [0, 1, 2],
+        "engine + kinase": [0, 3, 4, 5],
+        "all but strain": [0, 1, 3, 4, 5],
+        "all": [0, 1, 2, 3, 4, 5],
+    }
     print(f"{len(groups)} ligands, {len(genes)} kinases; a right pose among the refined: "
           f"{sum(right[g].any() for g in groups)}")  # fmt: skip
     for label, weights in (("shipped", shipped), ("shipped, unrefined", plain)):
@@ -260,7 +271,7 @@ def fit(out: Path) -> None:
         weights = fit_weights(table, right, groups, free)
         print(
             f"{label:20s} held-out half {held_out}, fitted on all {picked_right(weights, table, right, groups)}; "
-            f"weights (engine, energy, hinge, bridge, off) {np.round(weights, 3).tolist()}"
+            f"weights (engine, energy, strain, hinge, bridge, off) {np.round(weights, 3).tolist()}"
         )
 
 

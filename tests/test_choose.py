@@ -13,7 +13,7 @@ from rdkit.Chem import rdDistGeom, rdMolTransforms
 
 from dockkit.core.model import Ligand, Pose
 from dockkit.core.settings import EnergySettings, RescoreSettings
-from dockkit.docking.choose import ENERGY_RANGE, RESCORED, UNREFINED, choose_pose, combined_score, rank_poses
+from dockkit.docking.choose import ENERGY_RANGE, RESCORED, UNREFINED, Refined, choose_pose, combined_score, rank_poses
 from dockkit.docking.molecule import ligand_mol
 from dockkit.docking.starts import starting_conformers
 from dockkit.docking.vina import ligand_pdbqt
@@ -38,10 +38,18 @@ def along_x(ligand: Ligand, shifts: list[float], scores: list[float]) -> list[Po
     ]
 
 
+def refined(poses: list[Pose], energies: list[float]) -> list[Refined | None]:
+    receptor = peptide().coordinates
+    return [
+        None if math.isnan(energy) else Refined(energy, 0.0, pose.coordinates, receptor)
+        for pose, energy in zip(poses, energies, strict=True)
+    ]
+
+
 def test_rank_score_is_the_weighted_sum():
     w = RESCORED
-    expected = -8.0 + 3.0 * w.energy - 1.5 * w.hinge - 2.0 * w.bridge
-    assert combined_score(-8.0, FEATURES, "I", 3.0) == pytest.approx(expected)
+    expected = -8.0 + 3.0 * w.energy + 2.0 * w.strain - 1.5 * w.hinge - 2.0 * w.bridge
+    assert combined_score(-8.0, FEATURES, "I", 3.0, 2.0) == pytest.approx(expected)
     plain = -8.0 - 1.5 * UNREFINED.hinge - 2.0 * UNREFINED.bridge
     assert combined_score(-8.0, FEATURES, "unknown") == pytest.approx(plain)
     off = {**FEATURES, "hinge_bonds": 0.0, "bridge_bonds": 0.0, "hinge_distance": 9.0}
@@ -53,20 +61,21 @@ def test_rank_score_is_the_weighted_sum():
 def test_a_refined_energy_can_overrule_the_engine_and_the_reason_says_by_how_much():
     ligand = molecule("c1ccncc1")
     poses = along_x(ligand, [0.0, 5.0, 10.0], [-9.0, -8.9, -8.8])
-    chosen = choose_pose(poses, peptide(), ligand, None, energies=[-30.0, -38.0, math.nan])
+    chosen = choose_pose(poses, peptide(), ligand, None, refined(poses, [-30.0, -38.0, math.nan]))
     assert chosen.rank == 2
     assert dict(chosen.features)["relative_energy"] == 0.0
     assert "best of 2 refined poses by MM-GBSA" in chosen.reason
-    assert "preferred to rank 1 (-9.0 kcal/mol), whose MM-GBSA energy is 8.0 kcal/mol higher" in chosen.reason
+    assert "preferred to rank 1 (-9.0 kcal/mol), whose MM-GBSA interaction is 8.0 kcal/mol weaker" in chosen.reason
     assert choose_pose(poses, peptide(), ligand, None).rank == 1
 
 
 def test_poses_that_were_not_refined_come_last_and_the_order_given_does_not_matter():
     ligand = molecule("c1ccncc1")
     poses = along_x(ligand, [0.0, 5.0, 10.0], [-9.0, -8.9, -8.8])
-    ranked = rank_poses(poses, peptide(), ligand, None, energies=[math.nan, -30.0, -30.0])
+    ranked = rank_poses(poses, peptide(), ligand, None, refined(poses, [math.nan, -30.0, -30.0]))
     assert [pose.rank for pose in ranked] == [2, 3, 1]
-    turned = rank_poses(poses[::-1], peptide(), ligand, None, energies=[-30.0, -30.0, math.nan])
+    poses.reverse()
+    turned = rank_poses(poses, peptide(), ligand, None, refined(poses, [-30.0, -30.0, math.nan]))
     assert [pose.rank for pose in turned] == [2, 3, 1]
     assert "relative_energy" not in dict(ranked[-1].features)
 

@@ -1,9 +1,10 @@
 """Which pose a kinase chemist would pick: the engine's score, what the annotated residues say, and refined energies.
 
-Each pose gets a rank score in kcal/mol on the engine's scale, a weighted sum of the engine's score, of features of the
-kinase (:mod:`dockkit.docking.features`) and, where poses were minimised and rescored, of their MM-GBSA energy above the
-lowest. The weights were fitted by a conditional logit (McFadden, in Frontiers in Econometrics, 1974, 105) as
-``benchmarks/redock.py --fit`` does: on half of the kinases, and tested on the other half.
+Each pose gets a rank score in kcal/mol on the engine's scale: a weighted sum of the engine's score, of features of the
+kinase (:mod:`dockkit.docking.features`) and, where poses were minimised and rescored, of their MM-GBSA interaction and
+strain above the lowest; the features are then those of the minimised geometry, where a strained hydrogen bond has come
+right or broken. ``benchmarks/redock.py --fit`` fits the weights to redocked crystals by a conditional logit (McFadden,
+in Frontiers in Econometrics, 1974, 105), on half of the kinases, and tests them on the other half.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ OFF_HINGE_DISTANCE: Final = 4.5
 """Angstrom from the hinge backbone to the nearest heavy atom: beyond, an ATP-competitive inhibitor is off the hinge."""
 
 ENERGY_RANGE: Final = 25.0
-"""kcal/mol: a rescored energy this far above the lowest counts no more, so that one clash does not outvote all else."""
+"""kcal/mol: interaction or strain this far above the lowest counts no more: one clash must not outvote the rest."""
 
 CLUSTER_RMSD: Final = 2.0
 """Angstrom, heavy atoms, no superposition: poses closer than this are one cluster."""
@@ -41,8 +42,8 @@ class Weights:
 
     Parameters
     ----------
-    energy : float
-        Per kcal/mol of the rescored energy above the lowest pose's.
+    energy, strain : float
+        Per kcal/mol of interaction and of strain above the lowest pose's.
     hinge, bridge : float
         kcal/mol for each hydrogen bond to the hinge; to the alpha-C Glu and the DFG Asp N-H.
     off_hinge : float
@@ -50,22 +51,46 @@ class Weights:
     """
 
     energy: float
+    strain: float
     hinge: float
     bridge: float
     off_hinge: float
 
 
-RESCORED: Final = Weights(energy=0.10, hinge=0.5, bridge=0.3, off_hinge=0.5)
+RESCORED: Final = Weights(energy=0.10, strain=0.05, hinge=0.5, bridge=0.3, off_hinge=0.5)
 """Where poses have rescored energies."""
 
-UNREFINED: Final = Weights(energy=0.0, hinge=0.6, bridge=0.4, off_hinge=0.5)
+UNREFINED: Final = Weights(energy=0.0, strain=0.0, hinge=0.6, bridge=0.4, off_hinge=0.5)
 """Where they have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """A pose after minimisation with the side chains around it.
+
+    Parameters
+    ----------
+    interaction : float
+        MM-GBSA interaction with the receptor, kcal/mol.
+    strain : float
+        What the ligand's shape costs, kcal/mol; only differences between poses of one ligand mean anything.
+    coordinates : (n_atoms, 3) float
+        Of the ligand, Angstrom.
+    receptor : (n_receptor_atoms, 3) float
+        Of the receptor, Angstrom.
+    """
+
+    interaction: float
+    strain: float
+    coordinates: FloatArray
+    receptor: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
     pose: Pose
     energy: float
+    strain: float
     features: dict[str, float]
     bonds: tuple[str, ...]
     score: float
@@ -76,7 +101,7 @@ def choose_pose(
     receptor: Receptor,
     ligand: Ligand,
     kinase: Kinase | None,
-    energies: Sequence[float] | None = None,
+    refined: Sequence[Refined | None] | None = None,
 ) -> Pose:
     """Return the pose with the best rank score, its features and the reason filled in.
 
@@ -90,9 +115,9 @@ def choose_pose(
         ``entry.binding_type`` decides what is expected; unknown counts as type I.
     kinase : Kinase or None
         None: engine's score and energies alone.
-    energies : sequence of float, optional
-        MM-GBSA energy of each pose after minimisation, kcal/mol; NaN for a pose that was not refined. Where any pose
-        has one, only those that have are candidates.
+    refined : sequence of Refined or None, optional
+        Each pose after minimisation, None for one that was not refined. Where any was, only those that were are
+        candidates, and the kinase features are those of the refined geometry.
 
     Returns
     -------
@@ -104,7 +129,7 @@ def choose_pose(
     DockingError
         No poses, or the receptor lacks a hinge residue.
     """
-    judged = _judge(poses, receptor, ligand, kinase, energies)
+    judged = _judge(poses, receptor, ligand, kinase, refined)
     return dataclasses.replace(_described(judged[0]), reason=_reason(judged, len(poses)))
 
 
@@ -113,13 +138,13 @@ def rank_poses(
     receptor: Receptor,
     ligand: Ligand,
     kinase: Kinase | None,
-    energies: Sequence[float] | None = None,
+    refined: Sequence[Refined | None] | None = None,
 ) -> tuple[Pose, ...]:
     """Return the poses by rank score, best first, with their features; those that were not refined come last.
 
     Parameters
     ----------
-    poses, receptor, ligand, kinase, energies
+    poses, receptor, ligand, kinase, refined
         As for :func:`choose_pose`.
 
     Returns
@@ -127,18 +152,22 @@ def rank_poses(
     tuple of Pose
         ``features`` holds rank_score (kcal/mol, only differences within one ligand mean anything); hinge_bonds,
         bridge_bonds, hinge_distance, gatekeeper_distance and back_pocket_atoms where the kinase is known; cluster_size;
-        and relative_energy where poses were rescored.
+        and relative_energy and relative_strain (interaction and strain above the lowest) where poses were rescored.
 
     Raises
     ------
     DockingError
         As :func:`choose_pose`.
     """
-    return tuple(_described(item) for item in _judge(poses, receptor, ligand, kinase, energies))
+    return tuple(_described(item) for item in _judge(poses, receptor, ligand, kinase, refined))
 
 
 def combined_score(
-    score: float, features: dict[str, float], binding_type: str, relative_energy: float | None = None
+    score: float,
+    features: dict[str, float],
+    binding_type: str,
+    relative_energy: float | None = None,
+    relative_strain: float = 0.0,
 ) -> float:
     """Return the rank score of one pose.
 
@@ -152,7 +181,9 @@ def combined_score(
     binding_type : str
         As in the ligand catalogue. Allosteric types III and IV get no kinase terms.
     relative_energy : float, optional
-        Rescored energy above the lowest pose's, kcal/mol.
+        Interaction above the lowest pose's, kcal/mol; None where poses were not refined.
+    relative_strain : float
+        Strain above the lowest pose's, kcal/mol.
 
     Returns
     -------
@@ -163,6 +194,7 @@ def combined_score(
     total = score
     if relative_energy is not None:
         total += weights.energy * min(relative_energy, ENERGY_RANGE)
+        total += weights.strain * min(relative_strain, ENERGY_RANGE)
     if features and binding_type not in ("III", "IV"):
         total -= weights.hinge * min(features["hinge_bonds"], HINGE_LIMIT)
         total -= weights.bridge * features["bridge_bonds"]
@@ -175,21 +207,24 @@ def _judge(
     receptor: Receptor,
     ligand: Ligand,
     kinase: Kinase | None,
-    energies: Sequence[float] | None,
+    refined: Sequence[Refined | None] | None,
 ) -> list[_Judged]:
     """Return the poses best first."""
     if not poses:
         raise DockingError(f"{ligand.name} in {receptor.name}: no poses to choose from")
-    values = np.full(len(poses), np.nan) if energies is None else np.asarray(energies, dtype=np.float64)
-    relative = values - np.nanmin(values) if np.isfinite(values).any() else values
+    states = list(refined) if refined is not None else [None] * len(poses)
+    lowest = min((state.interaction for state in states if state is not None), default=math.nan)
+    relaxed = min((state.strain for state in states if state is not None), default=math.nan)
     mol = ligand_mol(ligand)
     sites = PocketSites(receptor, kinase) if kinase is not None else None
     binding_type = ligand.entry.binding_type if ligand.entry else "unknown"
     judged = []
-    for pose, energy, size in zip(poses, relative.tolist(), cluster_sizes(poses, mol), strict=True):
-        features, bonds = sites.describe(mol, pose.coordinates) if sites else ({}, ())
-        score = combined_score(pose.score, features, binding_type, None if math.isnan(energy) else energy)
-        judged.append(_Judged(pose, energy, {**features, "cluster_size": float(size)}, bonds, score))
+    for pose, state, size in zip(poses, states, cluster_sizes(poses, mol), strict=True):
+        xyz, around = (state.coordinates, state.receptor) if state else (pose.coordinates, receptor.coordinates)
+        features, bonds = sites.describe(mol, xyz, around) if sites else ({}, ())
+        energy, strain = (state.interaction - lowest, state.strain - relaxed) if state else (math.nan, 0.0)
+        score = combined_score(pose.score, features, binding_type, energy if state else None, strain)
+        judged.append(_Judged(pose, energy, strain, {**features, "cluster_size": float(size)}, bonds, score))
     return sorted(judged, key=lambda item: (math.isnan(item.energy), item.score, item.pose.rank))
 
 
@@ -197,6 +232,7 @@ def _described(judged: _Judged) -> Pose:
     features = {"rank_score": judged.score, **judged.features}
     if not math.isnan(judged.energy):
         features["relative_energy"] = judged.energy
+        features["relative_strain"] = judged.strain
     return dataclasses.replace(judged.pose, features=tuple(features.items()))
 
 
@@ -228,11 +264,13 @@ def _against(best: _Judged, rival: _Judged) -> str:
     """Say in what a pose of worse score is better than a rival."""
     parts = []
     if best.energy < rival.energy:
-        parts.append(f"whose MM-GBSA energy is {rival.energy - best.energy:.1f} kcal/mol higher")
+        parts.append(f"whose MM-GBSA interaction is {rival.energy - best.energy:.1f} kcal/mol weaker")
+    if best.strain < rival.strain:
+        parts.append(f"which is strained by {rival.strain - best.strain:.1f} kcal/mol more")
     missing = [bond for bond in best.bonds if bond not in rival.bonds]
     if missing:
         parts.append(f"which lacks {', '.join(missing)}")
-    return " and ".join(parts) or "whose rank score is worse"
+    return ", ".join(parts) or "whose rank score is worse"
 
 
 def _ordinal(number: int) -> str:

@@ -104,9 +104,21 @@ class PocketSites:
         label = f"{str(self.receptor.residue_names[residue]).capitalize()}{number} {kind}"
         return label, np.array(donors, dtype=np.int64).reshape(-1, 2), accepting
 
-    def describe(self, mol: Chem.Mol, coordinates: FloatArray) -> tuple[dict[str, float], tuple[str, ...]]:
-        """Features of one pose and the labels of its bonds."""
-        xyz = self.receptor.coordinates
+    def describe(
+        self, mol: Chem.Mol, coordinates: FloatArray, receptor_coordinates: FloatArray | None = None
+    ) -> tuple[dict[str, float], tuple[str, ...]]:
+        """Return the features of one pose and the labels of its bonds.
+
+        Parameters
+        ----------
+        mol : rdkit.Chem.Mol
+            Hydrogens explicit.
+        coordinates : (n_atoms, 3) float
+            Of the ligand, Angstrom.
+        receptor_coordinates : (n_receptor_atoms, 3) float, optional
+            Where the receptor has moved, Angstrom.
+        """
+        xyz = self.receptor.coordinates if receptor_coordinates is None else receptor_coordinates
         heavy = coordinates[[a.GetIdx() for a in mol.GetAtoms() if a.GetAtomicNum() > 1]]
         donors, acceptors = donor_hydrogens(mol), acceptor_atoms(mol)
         strength = {

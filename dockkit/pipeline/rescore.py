@@ -11,7 +11,6 @@ else, so that only differences between them mean anything (Genheden, Ryde, Exper
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +23,7 @@ from dockkit.core.errors import EnergyError, SamplingError
 from dockkit.core.model import Assembly, FloatArray, IntArray, Kinase, Ligand, LigandParameters, Pose, Receptor, Region
 from dockkit.core.settings import EnergySettings, RescoreSettings
 from dockkit.core.units import ANGSTROM_PER_NM, COULOMB_CONSTANT
-from dockkit.docking.choose import choose_pose, rank_poses
+from dockkit.docking.choose import Refined, choose_pose, rank_poses
 from dockkit.docking.clusters import leader_clusters
 from dockkit.energy import BindingEnergy, born_radii
 from dockkit.forcefield.system import assemble, make_region, region_system, select_residues
@@ -39,6 +38,8 @@ class Rescored:
     ----------
     coordinates : (n_atoms, 3) float
         Of the ligand, Angstrom.
+    receptor : (n_receptor_atoms, 3) float
+        Of the receptor, Angstrom.
     terms : (4,) float
         vdw, coulomb, gb, surface of the interaction, kcal/mol.
     strain : float
@@ -48,6 +49,7 @@ class Rescored:
     """
 
     coordinates: FloatArray
+    receptor: FloatArray
     terms: FloatArray
     strain: float
     moved: float
@@ -137,7 +139,7 @@ def _refined(
     except (SamplingError, EnergyError):
         return None
     moved = float(np.sqrt(((xyz[n:] - placed[n:])[heavy] ** 2).sum(axis=1).mean()))
-    return Rescored(xyz[n:], terms, own(xyz), moved)
+    return Rescored(xyz[n:], xyz[:n], terms, own(xyz), moved)
 
 
 def choose_refined(
@@ -175,11 +177,11 @@ def choose_refined(
     ForceFieldError
         Receptor or ligand have no parameters.
     """
-    energies = refined_energies(poses, receptor, ligand, kinase, parameters, settings, energy)
-    return choose_pose(poses, receptor, ligand, kinase, energies)
+    refined = refine_promising(poses, receptor, ligand, kinase, parameters, settings, energy)
+    return choose_pose(poses, receptor, ligand, kinase, refined)
 
 
-def refined_energies(
+def refine_promising(
     poses: Sequence[Pose],
     receptor: Receptor,
     ligand: Ligand,
@@ -187,8 +189,8 @@ def refined_energies(
     parameters: LigandParameters,
     settings: RescoreSettings,
     energy: EnergySettings,
-) -> list[float]:
-    """Return the energies of the most promising poses after refinement, NaN for the others; kcal/mol.
+) -> list[Refined | None]:
+    """Return the most promising poses after refinement, None for the others.
 
     Refined are the best pose of each cluster, by score and kinase features, and then the others in that order.
 
@@ -199,8 +201,8 @@ def refined_energies(
 
     Returns
     -------
-    list of float
-        One of each pose, in their order.
+    list of Refined or None
+        In the order of ``poses``.
 
     Raises
     ------
@@ -208,15 +210,19 @@ def refined_energies(
         As :func:`choose_refined`.
     """
     if settings.max_poses == 0 or len(poses) < 2:
-        return [math.nan] * len(poses)
+        return [None] * len(poses)
     ranked = rank_poses(poses, receptor, ligand, kinase)
     clusters = leader_clusters(ligand, [pose.coordinates for pose in ranked])
     leads = np.append(True, clusters[1:] > np.maximum.accumulate(clusters)[:-1])
     order = [*np.flatnonzero(leads).tolist(), *np.flatnonzero(~leads).tolist()]
     chosen = [ranked[k] for k in order[: settings.max_poses]]
     found = rescore_poses(receptor, ligand, parameters, chosen, settings, energy)
-    totals = {pose.rank: item.total for pose, item in zip(chosen, found, strict=True) if item is not None}
-    return [totals.get(pose.rank, math.nan) for pose in poses]
+    refined = {
+        pose.rank: Refined(float(item.terms.sum()), item.strain, item.coordinates, item.receptor)
+        for pose, item in zip(chosen, found, strict=True)
+        if item is not None
+    }
+    return [refined.get(pose.rank) for pose in poses]
 
 
 class _LigandEnergy:
