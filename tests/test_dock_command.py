@@ -75,7 +75,8 @@ def test_receptors_are_written_in_uniprot_numbers_with_the_mutation(done):
 def test_page_and_record_say_where_it_comes_from_and_no_path(done):
     page = (done.out / "docking.html").read_text(encoding="utf-8")
     assert "indazole" in page
-    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "http://" not in page
+    assert "https://" not in page
     record = json.loads((done.out / "run.json").read_text(encoding="utf-8"))
     assert record["seed"] == 3
     assert record["engine"]["name"] == "one-point"
