@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
-from scipy.spatial import ConvexHull, Delaunay
+from scipy.spatial import ConvexHull, Delaunay, cKDTree
 
 from dockkit.analysis.frames import BACKBONE, Laid, Sites
 from dockkit.analysis.geometry import rmsd
@@ -24,6 +24,7 @@ P_LOOP, FLOOR = range(4, 10), 77
 _RADII = {"H": 1.1, "C": 1.7, "N": 1.55, "O": 1.52, "S": 1.8, "P": 1.8, "MG": 1.73}
 _OTHER_RADIUS = 1.8
 _MAX_MATCHES = 2000
+_MAX_VOLUMES = 100
 
 
 def symmetries(ligand: Ligand) -> IntArray:
@@ -174,7 +175,7 @@ def free_volume(points: FloatArray, protein: FloatArray, radii: FloatArray) -> f
     Parameters
     ----------
     points : (n_points, 3) float
-        Angstrom, spacing :data:`GRID_ANGSTROM` on a rectangular lattice.
+        Angstrom, each standing for a cube of side :data:`GRID_ANGSTROM`.
     protein : (n_atoms, 3) float
         Angstrom.
     radii : (n_atoms,) float
@@ -187,21 +188,15 @@ def free_volume(points: FloatArray, protein: FloatArray, radii: FloatArray) -> f
     """
     if not len(points):
         return 0.0
-    low = points.min(axis=0)
-    shape = np.rint((points.max(axis=0) - low) / GRID_ANGSTROM).astype(np.int64) + 1
-    taken = np.zeros(int(np.prod(shape)), dtype=bool)
     reach = radii + PROBE_ANGSTROM
-    near = ((protein > low - reach[:, None]) & (protein < points.max(axis=0) + reach[:, None])).all(axis=1)
+    low, high = points.min(axis=0), points.max(axis=0)
+    near = ((protein > low - reach[:, None]) & (protein < high + reach[:, None])).all(axis=1)
+    free = np.ones(len(points), dtype=bool)
     for radius in np.unique(reach[near]):
-        atoms = protein[near & (reach == radius)]
-        span = int(np.ceil(radius / GRID_ANGSTROM))
-        steps = np.stack(np.meshgrid(*[np.arange(-span, span + 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-        cells = np.rint((atoms - low) / GRID_ANGSTROM).astype(np.int64)[:, None] + steps
-        offset = cells * GRID_ANGSTROM + low - atoms[:, None]
-        hit = (np.square(offset).sum(axis=-1) < radius * radius) & ((cells >= 0) & (cells < shape)).all(axis=-1)
-        taken[np.ravel_multi_index(tuple(cells[hit].T), tuple(shape))] = True
-    wanted = np.ravel_multi_index(tuple(np.rint((points - low) / GRID_ANGSTROM).astype(np.int64).T), tuple(shape))
-    return float((~taken[wanted]).sum()) * GRID_ANGSTROM**3
+        left = np.flatnonzero(free)
+        gap = cKDTree(protein[near & (reach == radius)]).query(points[left], distance_upper_bound=radius)[0]
+        free[left[gap < radius]] = False
+    return float(free.sum()) * GRID_ANGSTROM**3
 
 
 def pocket_volume(laid: Laid, points: FloatArray) -> FloatArray | None:
@@ -220,14 +215,15 @@ def pocket_volume(laid: Laid, points: FloatArray) -> FloatArray | None:
     Returns
     -------
     (n_replicas, n_frames) float or None
-        Cubic Angstrom; None where there is no grid.
+        Cubic Angstrom; NaN in frames that are passed over, where a replica has more than 100; None without a grid.
     """
     if not len(points):
         return None
     receptor = laid.receptor
     heavy = np.flatnonzero((receptor.elements != "H") & laid.chain_residues[receptor.atom_residue])
     radii = np.array([_RADII.get(str(e).upper(), _OTHER_RADIUS) for e in receptor.elements[heavy]])
-    out = np.empty(laid.shape)
-    for replica, frame in np.ndindex(*laid.shape):
-        out[replica, frame] = free_volume(points, laid.protein[replica, frame, heavy], radii)
+    out = np.full(laid.shape, np.nan)
+    for frame in range(0, laid.shape[1], -(-laid.shape[1] // _MAX_VOLUMES)):
+        for replica in range(laid.shape[0]):
+            out[replica, frame] = free_volume(points, laid.protein[replica, frame, heavy], radii)
     return out
