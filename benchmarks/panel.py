@@ -35,7 +35,8 @@ os.environ.setdefault("OPENMM_CPU_THREADS", "1")
 from panel_steps import STEPS  # noqa: E402
 
 from dockkit import api  # noqa: E402
-from dockkit.core.settings import SiteSettings, Study, load_site, validate_study  # noqa: E402
+from dockkit.core.settings import Study, validate_study  # noqa: E402
+from dockkit.core.sites import SiteSettings, load_site  # noqa: E402
 from dockkit.core.task import Task, make_task  # noqa: E402
 from dockkit.execution import Workers, run_tasks, stored_outcomes, usable_cores  # noqa: E402
 from dockkit.kinase import load_kinase  # noqa: E402

@@ -18,7 +18,7 @@ import fake_batch  # noqa: E402
 
 from dockkit.cli import main  # noqa: E402
 from dockkit.core.errors import ExecutionError  # noqa: E402
-from dockkit.core.settings import SiteSettings  # noqa: E402
+from dockkit.core.sites import SiteSettings  # noqa: E402
 from dockkit.execution import Workers, job_script, read_status, run_tasks  # noqa: E402
 from dockkit.store import Store  # noqa: E402
 

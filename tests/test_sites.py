@@ -10,7 +10,7 @@ from fake_steps import STEPS
 
 from dockkit.cli import main
 from dockkit.core.errors import InputError, LigandError, SettingsError
-from dockkit.core.settings import SiteSettings, load_site
+from dockkit.core.sites import SiteSettings, load_site
 from dockkit.execution import FolderLock, Workers, as_workers, default_jobs, read_status, run_tasks
 from dockkit.execution import cores as cores_module
 from dockkit.execution import lock as lock_module

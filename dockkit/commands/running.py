@@ -37,7 +37,7 @@ def workers(arguments: argparse.Namespace) -> Workers:
         The options do not go together, or the site file is wrong.
     """
     from dockkit.api import Workers
-    from dockkit.core.settings import load_site
+    from dockkit.core.sites import load_site
 
     site = load_site(arguments.site) if arguments.site else None
     return Workers(arguments.executor or "auto", arguments.jobs, site)

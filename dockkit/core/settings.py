@@ -14,14 +14,16 @@ from dockkit.core.library import library_dir
 from dockkit.core.units import DEFAULT_TEMPERATURE
 
 
-class _Settings(BaseModel):
+class StrictSettings(BaseModel):
+    """Base of every model of settings: unknown keys are errors, values cannot change."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-_Checked = TypeVar("_Checked", bound=_Settings)
+_Checked = TypeVar("_Checked", bound=StrictSettings)
 
 
-class MeasuredAtp(_Settings):
+class MeasuredAtp(StrictSettings):
     """A measured constant of ATP with one variant: K_m or K_d, and where it is from."""
 
     variant: str = Field(min_length=1, description="a mutation of the study, or wild-type")
@@ -41,7 +43,7 @@ class MeasuredAtp(_Settings):
         return self.km_um or self.kd_um or 0.0
 
 
-class AtpSettings(_Settings):
+class AtpSettings(StrictSettings):
     """The competition with cellular ATP."""
 
     include: bool = True
@@ -66,13 +68,13 @@ def _same_variant(first: str, second: str) -> bool:
     return parts(first) == parts(second)
 
 
-class ResistanceSettings(_Settings):
+class ResistanceSettings(StrictSettings):
     """What counts as resistance where its probability is given."""
 
     fold: float = Field(10.0, gt=1, description="fold change of IC50 that the probability is about")
 
 
-class PreparationSettings(_Settings):
+class PreparationSettings(StrictSettings):
     """How a chain is made ready for modelling."""
 
     ph: float = Field(7.4, ge=0, le=14)
@@ -98,14 +100,14 @@ class StructureSettings(PreparationSettings):
         return self.model_dump(mode="json", include=set(PreparationSettings.model_fields))
 
 
-class LigandSettings(_Settings):
+class LigandSettings(StrictSettings):
     """How molecules are read."""
 
     keep_state: bool = Field(False, description="take protonation and tautomer as they are written")
     enumerate_stereo: bool = Field(False, description="each isomer of an undefined stereocentre gets a row of its own")
 
 
-class RescoreSettings(_Settings):
+class RescoreSettings(StrictSettings):
     """Refinement of docked poses before one is chosen: minimisation with the side chains around, then MM-GBSA."""
 
     max_poses: int = Field(9, ge=0, le=50, description="poses that are refined, first one of each cluster; 0: none")
@@ -116,7 +118,7 @@ class RescoreSettings(_Settings):
     max_iterations: int = Field(150, ge=1)
 
 
-class DockingSettings(_Settings):
+class DockingSettings(StrictSettings):
     """The search for poses."""
 
     engine: str = Field("vina", min_length=1, description="name of an engine, or the path of a .py file that is one")
@@ -127,7 +129,7 @@ class DockingSettings(_Settings):
     rescore: RescoreSettings = RescoreSettings()
 
 
-class DockSettings(_Settings):
+class DockSettings(StrictSettings):
     """What ``dockkit dock`` and ``dockkit redock`` do with each structure and ligand."""
 
     seed: int = Field(2026, ge=0, le=2**31 - 1)
@@ -146,7 +148,7 @@ class DockSettings(_Settings):
     ligands: LigandSettings = LigandSettings()
 
 
-class RelaxSettings(_Settings):
+class RelaxSettings(StrictSettings):
     """Minimisation of a shell around the mutation, the ligand with it; no implicit solvent, charges scaled."""
 
     shell_angstrom: float = Field(6.0, gt=0, description="residues this near to a mutated one move at first")
@@ -162,7 +164,7 @@ class RelaxSettings(_Settings):
     start_noise_angstrom: float = Field(0.05, ge=0)
 
 
-class EnergySettings(_Settings):
+class EnergySettings(StrictSettings):
     """MM-GBSA single points."""
 
     solute_dielectric: float = Field(2.0, ge=1)
@@ -199,7 +201,7 @@ MD_PRESETS: Final[dict[str, dict[str, Any]]] = {
 """What each preset sets where a study does not; the rest is as in :class:`MdSettings`."""
 
 
-class MdSettings(_Settings):
+class MdSettings(StrictSettings):
     """Dynamics: a pocket in frozen surroundings, the whole domain in implicit solvent, or in a box of water."""
 
     enabled: bool = True
@@ -232,14 +234,14 @@ class MdSettings(_Settings):
         return {**MD_PRESETS.get(preset, {}), **data} if isinstance(preset, str) else data
 
 
-class PanelSettings(_Settings):
+class PanelSettings(StrictSettings):
     """Mutations x inhibitors: what counts as covered, and how often each mutation was seen."""
 
     covered_fold: float = Field(3.0, gt=1, description="an inhibitor holds a mutation up to this fold change")
     cases: dict[str, float] = Field({}, description="mutation to the number of cases; empty weighs all alike")
 
 
-class ScanSettings(_Settings):
+class ScanSettings(StrictSettings):
     """Substitutions at the residues around a ligand."""
 
     within_angstrom: float = Field(5.0, gt=0, le=20, description="heavy atoms of residue and ligand")
@@ -248,78 +250,7 @@ class ScanSettings(_Settings):
     resistant_fold: float = Field(3.0, gt=1, description="a substitution resists above this fold change")
 
 
-class SiteSettings(_Settings):
-    """A batch system: what one pilot job asks for, how many there are at a time, and what runs in them."""
-
-    scheduler: Literal["slurm", "pbs", "torque", "lsf", "sge", "here"] = Field(
-        description="'here': no jobs of its own, but the machine or the allocation that the driver runs in"
-    )
-    partition: str = Field("", description="partition of Slurm, queue of the others")
-    account: str = Field("", description="account or project to charge")
-    qos: str = ""
-    constraint: str = ""
-    walltime: str = Field("01:00:00", pattern=r"^\d{1,4}:[0-5]\d:[0-5]\d$", description="of one job, HH:MM:SS")
-    grace: str = Field(
-        "00:00:00", pattern=r"^\d{1,4}:[0-5]\d:[0-5]\d$", description="no task starts in a job's last HH:MM:SS"
-    )
-    jobs: int = Field(1, ge=1, le=1000, description="pilot jobs at a time")
-    nodes: int = Field(1, ge=1, le=10000, description="nodes of one job")
-    cores_per_node: int = Field(ge=1, le=4096)
-    gpus_per_node: int = Field(0, ge=0, le=64)
-    memory_gb_per_node: int = Field(0, ge=0, description="0 asks for nothing")
-    workers_per_node: int = Field(0, ge=0, le=4096, description="0: one per GPU, or one per core where there is none")
-    exclusive: bool = Field(False, description="whole nodes (Slurm)")
-    parallel_environment: str = Field("", description="of Grid Engine, such as smp")
-    worker_init: str = Field("", description="shell lines before the workers start, such as module load")
-    extra: list[str] = Field(
-        default=[], description="lines for the job script's head, such as '#SBATCH --mail-type=END'"
-    )
-    launcher: Literal["", "single", "srun", "mpiexec", "mpirun"] = Field(
-        "", description="how workers start on the nodes of a job; '': single for one node, srun or mpiexec for more"
-    )
-    launcher_options: str = ""
-    python: str = Field("", description="Python of the workers; '': the driver's own")
-    address: str = Field(
-        "", description="address of the driver's machine as compute nodes see it; '': every one is tried"
-    )
-    ports: tuple[int, int] = Field((54000, 55000), description="range of ports that the workers connect to")
-    heartbeat_seconds: int = Field(15, ge=1, le=600, description="a node silent for four of these is lost")
-    poll_seconds: int = Field(60, ge=1, le=3600, description="between two looks at the queue")
-
-    @property
-    def workers(self) -> int:
-        """Workers on each node."""
-        return self.workers_per_node or self.gpus_per_node or self.cores_per_node
-
-    @property
-    def threads(self) -> int:
-        """Threads of each worker."""
-        return max(1, self.cores_per_node // self.workers)
-
-    @model_validator(mode="after")
-    def _fits(self) -> SiteSettings:
-        if self.gpus_per_node and self.workers > self.gpus_per_node:
-            raise ValueError(
-                f"workers_per_node is {self.workers}, gpus_per_node {self.gpus_per_node}: at most one worker has a GPU"
-            )
-        if self.workers > self.cores_per_node:
-            raise ValueError(f"{self.workers} workers do not fit on {self.cores_per_node} cores (cores_per_node)")
-        if duration_seconds(self.grace) >= duration_seconds(self.walltime):
-            raise ValueError(f"grace {self.grace} leaves nothing of walltime {self.walltime}")
-        if self.ports[0] >= self.ports[1]:
-            raise ValueError(f"ports {list(self.ports)}: give the lowest and the highest")
-        if self.scheduler == "sge" and self.nodes > 1:
-            raise ValueError("a Grid Engine job is one node here; ask for more with jobs")
-        return self
-
-
-def duration_seconds(text: str) -> int:
-    """Return the seconds of ``HH:MM:SS``."""
-    hours, minutes, seconds = (int(part) for part in text.split(":"))
-    return 3600 * hours + 60 * minutes + seconds
-
-
-class Study(_Settings):
+class Study(StrictSettings):
     """One study: a kinase, its mutations and the inhibitors to compare."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -378,7 +309,7 @@ def validate_study(data: dict[str, Any], where: str) -> Study:
     SettingsError
         A key is unknown, missing or has a wrong value; the message names it and the nearest valid key.
     """
-    return _validated(Study, data, where)
+    return validated(Study, data, where)
 
 
 def validate_preparation(data: dict[str, Any]) -> PreparationSettings:
@@ -389,7 +320,7 @@ def validate_preparation(data: dict[str, Any]) -> PreparationSettings:
     SettingsError
         As in :func:`validate_study`.
     """
-    return _validated(PreparationSettings, data, "preparation")
+    return validated(PreparationSettings, data, "preparation")
 
 
 def validate_md(data: dict[str, Any]) -> MdSettings:
@@ -400,7 +331,7 @@ def validate_md(data: dict[str, Any]) -> MdSettings:
     SettingsError
         As in :func:`validate_study`.
     """
-    return _validated(MdSettings, data, "md")
+    return validated(MdSettings, data, "md")
 
 
 def validate_scan(data: dict[str, Any]) -> ScanSettings:
@@ -411,7 +342,7 @@ def validate_scan(data: dict[str, Any]) -> ScanSettings:
     SettingsError
         As in :func:`validate_study`.
     """
-    return _validated(ScanSettings, data, "scan")
+    return validated(ScanSettings, data, "scan")
 
 
 def validate_dock(data: dict[str, Any]) -> DockSettings:
@@ -422,10 +353,11 @@ def validate_dock(data: dict[str, Any]) -> DockSettings:
     SettingsError
         As in :func:`validate_study`.
     """
-    return _validated(DockSettings, data, "dock")
+    return validated(DockSettings, data, "dock")
 
 
-def _validated(model: type[_Checked], data: dict[str, Any], where: str) -> _Checked:
+def validated(model: type[_Checked], data: dict[str, Any], where: str) -> _Checked:
+    """Return the settings in ``data``; a SettingsError that names each wrong key and the nearest valid one."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -445,32 +377,13 @@ def _validated(model: type[_Checked], data: dict[str, Any], where: str) -> _Chec
         raise SettingsError(f"{where}: " + "; ".join(lines)) from error
 
 
-def load_site(path: str | Path) -> SiteSettings:
-    """Read the settings of a batch system from a TOML file.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    SiteSettings
-        Checked.
-
-    Raises
-    ------
-    SettingsError
-        The file cannot be read, or a key is wrong; the message names the nearest valid one.
-    """
-    return _validated(SiteSettings, _read_toml(Path(path)), str(path))
-
-
 def bundled_studies() -> dict[str, Path]:
     """Return the bundled study files by name."""
     return {path.stem: path for path in sorted(library_dir("workflows").glob("*.toml"))}
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return what a TOML file holds; a SettingsError where it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
@@ -503,6 +416,6 @@ def load_study(name_or_path: str) -> Study:
         raise SettingsError(
             f"no study '{name_or_path}': neither a file nor a bundled study; {nearest(name_or_path, bundled)}"
         )
-    data = _read_toml(path)
+    data = read_toml(path)
     data.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._") or "study")
     return validate_study(data, str(path))

@@ -23,7 +23,7 @@ from parsl.providers import GridEngineProvider, LocalProvider, LSFProvider, PBSP
 from parsl.providers.base import ExecutionProvider
 from parsl.providers.cluster_provider import ClusterProvider
 
-from dockkit.core.settings import SiteSettings, duration_seconds
+from dockkit.core.sites import SiteSettings, duration_seconds
 from dockkit.execution.local import ONE_THREAD
 
 LABEL: Final = "dockkit"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from dockkit.core.errors import SettingsError
-from dockkit.core.settings import SiteSettings
+from dockkit.core.sites import SiteSettings
 from dockkit.execution.cores import default_jobs
 
 ExecutorName = Literal["auto", "inline", "local", "parsl"]

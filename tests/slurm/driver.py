@@ -16,7 +16,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
 import slow_steps  # noqa: E402
 
 from dockkit.core.errors import DockkitError  # noqa: E402
-from dockkit.core.settings import load_site  # noqa: E402
+from dockkit.core.sites import load_site  # noqa: E402
 from dockkit.execution import FolderLock, Workers, run_tasks  # noqa: E402
 from dockkit.store import Store  # noqa: E402
 
