@@ -44,12 +44,13 @@ from dockkit.store import Store  # noqa: E402
 
 PARTS = ("overhead", "speedup", "memory", "plan", "study")
 TARGETS = {
-    "speedup_2_processes": (1.85, ">="),
-    "overhead_local_ms_per_task": (30.0, "<="),
-    "overhead_parsl_ms_per_task": (30.0, "<="),
-    "plan_10000_seconds": (10.0, "<="),
-    "resume_10000_seconds": (15.0, "<="),
+    "speedup_2_processes": (1.85, ">=", "speedup_n", 40),
+    "overhead_local_ms_per_task": (30.0, "<=", "overhead_local_n", 2000),
+    "overhead_parsl_ms_per_task": (30.0, "<=", "overhead_parsl_n", 2000),
+    "plan_seconds": (10.0, "<=", "plan_n", 10000),
+    "resume_seconds": (15.0, "<=", "plan_n", 10000),
 }
+"""What is wanted, and of how many tasks: a smaller sample is told as such."""
 
 
 def say(text: str) -> None:
@@ -178,21 +179,21 @@ def measure_plan(arguments: argparse.Namespace, work: Path) -> dict[str, float]:
     started, cpu = time.perf_counter(), time.process_time()
     planned = api.plan_study(study)
     found: dict[str, float] = {
-        "plan_10000_seconds": time.perf_counter() - started,
-        "plan_10000_cpu_seconds": time.process_time() - cpu,
-        "plan_10000_n": len(planned.tasks),
+        "plan_seconds": time.perf_counter() - started,
+        "plan_cpu_seconds": time.process_time() - cpu,
+        "plan_n": len(planned.tasks),
     }
     out = work / "resume"
-    say(f"plan: {len(planned.tasks)} tasks in {found['plan_10000_seconds']:.1f} s; filling a store with fake results")
+    say(f"plan: {len(planned.tasks)} tasks in {found['plan_seconds']:.1f} s; filling a store with fake results")
     api.execute(study, out, jobs=1, steps=fake_science.STEPS, write=_write_nothing)
     say("plan: resuming it")
     started, cpu = time.perf_counter(), time.process_time()
     again = api.execute(study, out, jobs=1, steps=fake_science.STEPS, write=_write_nothing)
-    found["resume_10000_seconds"] = time.perf_counter() - started
-    found["resume_10000_cpu_seconds"] = time.process_time() - cpu
+    found["resume_seconds"] = time.perf_counter() - started
+    found["resume_cpu_seconds"] = time.process_time() - cpu
     started = time.perf_counter()
     stored_outcomes(again.plan.tasks, Store(out / "store"))
-    found["resume_10000_store_seconds"] = time.perf_counter() - started
+    found["resume_store_seconds"] = time.perf_counter() - started
     shutil.rmtree(out)
     return found
 
@@ -270,10 +271,12 @@ def main() -> int:
     summary = {name: round(value, 4) for found in known.values() for name, value in found.items()}
     (arguments.out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(arguments.out / "work", ignore_errors=True)
-    for name, (target, sense) in TARGETS.items():
+    for name, (target, sense, counted, wanted) in TARGETS.items():
         if name in summary:
             met = summary[name] >= target if sense == ">=" else summary[name] <= target
-            say(f"{name:32} {summary[name]:10.2f}   target {sense} {target:g}: {'met' if met else 'MISSED'}")
+            verdict = f"only {summary[counted]:g} of {wanted} tasks" if summary[counted] < wanted else ""
+            verdict = verdict or ("met" if met else "MISSED")
+            say(f"{name:32} {summary[name]:10.2f}   target {sense} {target:g}: {verdict}")
     return 0
 
 
