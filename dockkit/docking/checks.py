@@ -108,7 +108,8 @@ def _at(receptor: Receptor, coordinates: FloatArray | None) -> Receptor:
 
 
 def _validity(row: dict[str, object]) -> Validity:
-    passed, failed = [], []
+    passed: list[str] = []
+    failed: list[str] = []
     for name, value in row.items():
         good = isinstance(value, bool | np.bool_) and bool(value)
         (passed if good else failed).append(str(name).replace("_", " "))

@@ -102,7 +102,8 @@ def collect_rows(plan: DockPlan, store: Store, outcomes: Mapping[str, Outcome]) 
             loaded[key] = store.load(key) if outcomes[key].ok else None
         return loaded[key]
 
-    rows, stems = [], set()
+    rows: list[DockRow] = []
+    stems: set[str] = set()
     for cell in plan.cells:
         stem = _distinct_stem(cell, stems)
         outcome = outcomes[cell.keys["poses"]]

@@ -265,7 +265,9 @@ def run_poses(params: Params, inputs: Inputs, work_dir: Path) -> DockedLigand:
     coordinates = [pose.coordinates for pose, _ in found]
     moved = [_moved(site.receptor, xyz) for _, xyz in found]
     clusters = leader_clusters(ligand, coordinates, params["cluster_angstrom"])
-    checks = _checked(site.receptor, ligand, found) if params["checks"] else [None] * len(found)
+    checks: list[Validity | None] = [None] * len(found)
+    if params["checks"]:
+        checks = _checked(site.receptor, ligand, found)
     described = [_described(pose, receptor, xyz, ligand, site.kinase) for pose, xyz in found]
     chosen, reason = _chosen(described, checks, receptor, ligand, site.kinase)
     return DockedLigand(
