@@ -1,11 +1,12 @@
 """Dynamics of wild type against mutant, with the inhibitor and with ATP: ddG with its error, sign against experiment.
 
-For each line of ``--cases`` (kinase, structure, ligand, mutation; the structure a library name or a file under
-``--structures``) both states are simulated with the inhibitor and with ATP.Mg, and compared as ``dockkit md`` does.
-Beside each ddG stand the wild type against itself, the length that would bring the standard error to 0.5 kcal/mol, and
-what was measured: the inhibitor's from the binding constants of ``--kd`` (Davis et al. 2011; the least fold change if
-several forms were measured, a bound where one side is above 10 uM), ATP's sign from ``--atp`` (ATP concentrations of
-assays). Stopped and run again it goes on with the segments that are there. Seconds are wall time at one job.
+For each line of ``--cases`` (kinase, mutation, structure, ligand; the structure a library name or a file under
+``--structures``) both states are simulated; the lines of one kinase and mutation are compared together, as ``dockkit
+md`` does. Beside each ddG stand the wild type against itself, the length that would bring the standard error to 0.5
+kcal/mol, and what was measured: an inhibitor's from the binding constants of ``--kd`` (Davis et al. 2011; the least
+fold change if several forms were measured, a bound where one side is above 10 uM), ATP's sign from ``--atp`` (ATP
+concentrations of assays). Stopped and run again it goes on with the segments that are there. Seconds are wall time at
+one job.
 
     python benchmarks/md_compare.py --ps 100 --replicas 3 --out benchmarks/out/md_compare
 """
@@ -27,14 +28,13 @@ import pandas as pd
 
 from dockkit.api.dynamics import MdRun, simulate
 from dockkit.core.errors import DockkitError
-from dockkit.core.model import DynamicsComparison, DynamicsLeg, LegRole, Ligand
+from dockkit.core.model import DynamicsComparison, DynamicsLeg, Ligand
 from dockkit.execution import Event
 from dockkit.kinase import load_kinase
 from dockkit.pipeline.dynamics_analysis import analyse_dynamics
 from dockkit.store import Store
 
 HERE = Path(__file__).parent
-ROLES: dict[str, LegRole] = {"inhibitor": "inhibitor", "atp": "ATP", "apo": "apo"}
 
 
 def measured_inhibitor(table: pd.DataFrame, gene: str, ligand: str, mutation: str) -> tuple[float, bool]:
@@ -59,10 +59,10 @@ def legs_of(run: MdRun) -> list[DynamicsLeg]:
     legs = []
     for cell in run.plan.cells:
         wild, mutant = run.trajectory(cell, "wild-type"), run.trajectory(cell, "mutant")
-        if wild is None or mutant is None:
-            continue
-        record = store.load(cell.cell.keys["ligand"]) if cell.kind != "apo" else None
-        legs.append(DynamicsLeg(ROLES[cell.kind], wild, mutant, record if isinstance(record, Ligand) else None))
+        ligand = store.load(cell.cell.keys["ligand"])
+        if wild is not None and mutant is not None and isinstance(ligand, Ligand):
+            nucleotide = ligand.entry is not None and ligand.entry.binding_type == "nucleotide"
+            legs.append(DynamicsLeg("ATP" if nucleotide else "inhibitor", wild, mutant, ligand))
     return legs
 
 
@@ -85,10 +85,9 @@ def leg_row(comparison: DynamicsComparison, measured: float, bound: bool) -> dic
     return row
 
 
-def run_case(case: dict[str, str], options: argparse.Namespace, folder: Path, tables: tuple[pd.DataFrame, ...]) -> Any:
-    """Simulate and compare one case; return its rows."""
+def run_leg(case: dict[str, Any], options: argparse.Namespace, folder: Path) -> list[DynamicsLeg]:
+    """Simulate both states of one line."""
     file = options.structures / case["structure"]
-    structure = str(file) if file.is_file() else case["structure"]
     started = time.time()
 
     def tell(event: Event) -> None:
@@ -96,37 +95,54 @@ def run_case(case: dict[str, str], options: argparse.Namespace, folder: Path, ta
             print(f"  {time.time() - started:7.0f} s  {event.task.label}", flush=True)
 
     run = simulate(
-        structure, [case["ligand"]], [case["mutation"]], folder, preset=options.preset, ns=options.ps / 1000.0,
-        replicas=options.replicas, atp=not options.no_atp, seed=options.seed, platform=options.platform,
-        kinase=case["kinase"], settings={"frame_ps": options.frame_ps} if options.frame_ps else None, jobs=1,
-        on_event=tell,
+        str(file) if file.is_file() else case["structure"], [case["ligand"]], [case["mutation"]], folder,
+        preset=options.preset, ns=options.ps / 1000.0, replicas=options.replicas, seed=options.seed,
+        platform=options.platform, kinase=case["kinase"],
+        settings={"frame_ps": options.frame_ps} if options.frame_ps else None, jobs=1, on_event=tell,
     )  # fmt: skip
-    simulated = time.time()
     for failure in run.failed:
         print(f"  failed: {failure.label}: {failure.message}", flush=True)
-    legs = legs_of(run)
+    return legs_of(run)
+
+
+def run_group(cases: list[dict[str, Any]], options: argparse.Namespace, tables: tuple[pd.DataFrame, ...]) -> Any:
+    """Simulate the lines of one kinase and mutation and compare them; return their rows."""
+    gene, mutation = cases[0]["kinase"], cases[0]["mutation"]
+    legs: list[DynamicsLeg] = []
+    rows: list[dict[str, Any]] = []
+    started = time.time()
+    for case in cases:
+        name = f"{gene}-{mutation}-{case['ligand']}"
+        print(name, flush=True)
+        try:
+            legs += run_leg(case, options, options.out / name)
+        except DockkitError as error:
+            print(f"  failed: {error}", flush=True)
+            rows.append({**case, "leg": case["ligand"], "role": "failed", "message": str(error)})
     if not legs:
-        return []
-    study = analyse_dynamics(legs, case["mutation"], load_kinase(case["kinase"]), folder / "analysis")
+        return rows
+    simulated = time.time()
+    study = analyse_dynamics(legs, mutation, load_kinase(gene), options.out / f"{gene}-{mutation}")
     spent = {"seconds_simulation": simulated - started, "seconds_analysis": time.time() - simulated}
-    rows = []
+    common = {"kinase": gene, "mutation": mutation, "replicas": options.replicas, **spent}
     for comparison in study.comparisons:
-        value, bound = measured_inhibitor(tables[0], case["kinase"], case["ligand"], case["mutation"])
+        value, bound = measured_inhibitor(tables[0], gene, comparison.ligand, mutation)
         if comparison.role == "ATP":
-            value, bound = measured_atp(tables[1], case["kinase"], case["mutation"]), False
-        rows.append({**case, "replicas": options.replicas, **leg_row(comparison, value, bound), **spent})
+            value, bound = measured_atp(tables[1], gene, mutation), False
+        rows.append({**common, **leg_row(comparison, value, bound)})
     effective = study.ddg_effective
     if math.isfinite(effective.value):
-        rows.append(
-            {**case, "replicas": options.replicas, "leg": "effective", "role": "effective", "ps": options.ps,
-             "ddg_kcal_mol": effective.value, "ddg_sem": effective.sem}
-        )  # fmt: skip
+        both = {"ddg_kcal_mol": effective.value, "ddg_sem": effective.sem}
+        rows.append({**common, "leg": "effective", "role": "effective", "ps": options.ps, **both})
     return rows
 
 
 def summary_of(rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
     """Return the flat summary."""
-    out: dict[str, Any] = {"n_legs": sum(row["role"] in ROLES.values() for row in rows), "seconds": round(seconds, 1)}
+    out: dict[str, Any] = {
+        "n_legs": sum("ddg_kcal_mol" in row and row["role"] != "effective" for row in rows),
+        "seconds": round(seconds, 1),
+    }
     judged = [row for row in rows if row.get("sign_right") is not None]
     out |= {"signs_right": sum(row["sign_right"] for row in judged), "n_signs": len(judged)}
     controls = [row for row in rows if "control_called" in row]
@@ -154,20 +170,13 @@ def main() -> int:
     parser.add_argument("--replicas", type=int, default=3)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--platform", default="CPU")
-    parser.add_argument("--no-atp", action="store_true", help="the inhibitor's leg alone")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     tables = (pd.read_csv(options.kd), pd.read_csv(options.atp))
     started = time.time()
     rows: list[dict[str, Any]] = []
-    for case in pd.read_csv(options.cases, dtype=str).to_dict("records"):
-        name = f"{case['kinase']}-{case['ligand']}-{case['mutation']}"
-        print(name, flush=True)
-        try:
-            rows += run_case(case, options, options.out / name, tables)
-        except DockkitError as error:
-            print(f"  failed: {error}", flush=True)
-            rows.append({**case, "leg": "", "role": "failed", "message": str(error)})
+    for _, group in pd.read_csv(options.cases, dtype=str).groupby(["kinase", "mutation"], sort=False):
+        rows += run_group([dict(line) for line in group.to_dict("records")], options, tables)
         pd.DataFrame(rows).to_csv(options.out / "legs.csv", index=False)
         summary = summary_of(rows, time.time() - started)
         (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

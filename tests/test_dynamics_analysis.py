@@ -265,10 +265,10 @@ def test_harmonic_fluctuation_is_found_residue_by_residue():
     """Independent noise of 0.3 A in each direction is an RMSF of 0.3 sqrt(3); twice that at one residue is called."""
     rng = np.random.default_rng(5)
     receptor = peptide()
-    base = 0.3 * rng.normal(size=(2, R, 400, receptor.n_atoms, 3))
+    base = 0.3 * rng.normal(size=(2, R, 120, receptor.n_atoms, 3))
     base[1][:, :, receptor.atom_residue == 3] *= 3.0
-    long = {"time_ps": np.arange(1, 401) * 0.5, "temperature_kelvin": np.full((R, 400), 300.0)}
-    empty = {"ligand_coordinates": np.zeros((R, 400, 0, 3)), "terms": np.zeros((R, 400, 0)), **long}
+    long = {"time_ps": np.arange(1, 121) * 0.5, "temperature_kelvin": np.full((R, 120), 300.0)}
+    empty = {"ligand_coordinates": np.zeros((R, 120, 0, 3)), "terms": np.zeros((R, 120, 0)), **long}
     wild, mutant = (
         run(state, receptor_coordinates=receptor.coordinates + part, **empty)
         for state, part in zip(("wild-type", "mutant"), base, strict=True)

@@ -26,6 +26,7 @@ from dockkit.analysis.words import what_changed
 from dockkit.core.model import (
     TERM_NAMES,
     Components,
+    Convergence,
     DynamicsComparison,
     Estimate,
     FloatArray,
@@ -172,13 +173,21 @@ def compare_dynamics(
         observables=tuple(collector.found),
         maps=tuple(item for item in maps if item is not None and len(item.residues)),
         components=components,
-        convergence=None
-        if energy is None
-        else convergence(
-            energy.wild_type, energy.mutant, frame_ps=collector.spacing(energy.wild_type), target=TARGET_SEM_KCAL_MOL
-        ),
+        convergence=None if energy is None else _convergence(energy, collector),
     )
     return dataclasses.replace(result, words=what_changed(result))
+
+
+def _convergence(energy: Observable, collector: _Collector) -> Convergence:
+    """Say how long is long enough, from the frames that both states have an energy for."""
+    both = np.concatenate([energy.wild_type, energy.mutant])
+    shared = np.where(np.isfinite(both).all(axis=0), 0.0, np.nan)
+    return convergence(
+        energy.wild_type + shared,
+        energy.mutant + shared,
+        frame_ps=collector.spacing(both),
+        target=TARGET_SEM_KCAL_MOL,
+    )
 
 
 def _same_length(wild_type: Trajectory, mutant: Trajectory) -> tuple[Trajectory, Trajectory]:

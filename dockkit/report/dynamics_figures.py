@@ -17,6 +17,7 @@ from dockkit.core.model import (
     DynamicsStudy,
     Estimate,
     FloatArray,
+    IntArray,
     Observable,
     ResidueMap,
 )
@@ -297,7 +298,7 @@ def draw_residue_map(residue_map: ResidueMap, comparison: DynamicsComparison, va
 _TITLES = {"rmsf": "Fluctuation by residue", "interactions": "Interactions", "energy": "Energy by residue"}
 
 
-def _profile(upper: Axes, lower: Axes, residue_map: ResidueMap, chosen: FloatArray) -> None:
+def _profile(upper: Axes, lower: Axes, residue_map: ResidueMap, chosen: IntArray) -> None:
     place = np.arange(len(chosen))
     upper.plot(place, residue_map.wild_type, color=WILD_TYPE, linewidth=1.1)
     upper.plot(place, residue_map.mutant, color=MUTANT, linewidth=1.1)
@@ -319,7 +320,7 @@ def _profile(upper: Axes, lower: Axes, residue_map: ResidueMap, chosen: FloatArr
         axes.margins(x=0.01)
 
 
-def _dumbbells(left: Axes, right: Axes, residue_map: ResidueMap, chosen: FloatArray) -> None:
+def _dumbbells(left: Axes, right: Axes, residue_map: ResidueMap, chosen: IntArray) -> None:
     percent = 100.0 if residue_map.name == "interactions" else 1.0
     unit = "%" if residue_map.name == "interactions" else residue_map.unit
     names = []
