@@ -400,7 +400,8 @@ def run_md_replica(params: Params, inputs: Inputs, work_dir: Path) -> MdReplica:
     """Run one replica; its frames stay in the folder of the simulation, where the next step finds them."""
     md = MdSettings(**params["md"])
     seed = replica_seeds(params["seed"], params["replica"] + 1)[-1]
-    frames = _frames(params, inputs, work_dir, simulated(params, inputs), (seed,))
+    label = f"{params.get('label', params['state'])}, replica {params['replica'] + 1}"
+    frames = _frames({**params, "label": label}, inputs, work_dir, simulated(params, inputs), (seed,))
     return MdReplica(
         seed=seed,
         n_particles=len(inputs["box"].coordinates),

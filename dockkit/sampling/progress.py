@@ -65,6 +65,7 @@ class Clock:
         self._paced_ps = self._paced_seconds = 0.0
         self._mark = time.monotonic()
         self._told = -_SECONDS_BETWEEN
+        self._last = (float("nan"), float("nan"))
 
     def start(self) -> None:
         """Begin to measure; what was done before (building a context) does not count."""
@@ -77,15 +78,16 @@ class Clock:
         self._paced_ps += ps
         self._done += ps
         self._mark = now
+        self._last = (temperature, potential)
         if now - self._told >= _SECONDS_BETWEEN:
             self._told = now
-            self.tell(stage, temperature, potential)
+            self.tell(stage)
 
     def undo(self, ps: float) -> None:
         """Note that ``ps`` were lost."""
         self._done -= ps
 
-    def tell(self, stage: str, temperature: float = float("nan"), potential: float = float("nan")) -> None:
+    def tell(self, stage: str) -> None:
         """Call the listener now."""
         if self._listener is None:
             return
@@ -93,7 +95,7 @@ class Clock:
         left = max(0.0, self._total - self._done) / pace
         self._listener(
             MdProgress(
-                self._label, stage, self._done, self._total, pace * 86.4, left, temperature, potential
+                self._label, stage, self._done, self._total, pace * 86.4, left, *self._last
             )
         )  # fmt: skip
 
