@@ -182,6 +182,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     if arguments.command == "run":
         load_study(arguments.study)  # a misspelt name is told before anything heavy loads
+    where = workers(arguments)
     from dockkit import api, console
 
     if arguments.command == "run":
@@ -192,7 +193,6 @@ def _run(arguments: argparse.Namespace) -> int:
             arguments.structure, arguments.ligand, arguments.mutation, kinase=arguments.kinase,
             chain=arguments.chain, numbering=arguments.numbering, **extra,
         )  # fmt: skip
-    where = workers(arguments)
     if arguments.dry_run:
         out = Path(arguments.out or study.name)
         print("\n".join([*console.plan_lines(api.plan_study(study), {}, out, where.count), api.job_script(where)]))

@@ -29,6 +29,8 @@ if reason := missing():
 from dockkit.execution import read_status  # noqa: E402
 
 PATIENCE = float(os.environ.get("DOCKKIT_SLURM_PATIENCE", "180"))
+STARTED: list[subprocess.Popen[str]] = []
+"""Drivers of this module; those that a failed test leaves behind are killed at its end."""
 SITE = """\
 scheduler = "slurm"
 partition = "{partition}"
@@ -47,6 +49,9 @@ def cluster(tmp_path_factory):
         made.start()
         yield made
     finally:
+        for process in STARTED:
+            process.kill()
+            process.communicate()
         made.stop()
 
 
@@ -79,6 +84,7 @@ class Driver:
 
     def start(self) -> None:
         self.process = subprocess.Popen(self.command, env=self.cluster.environment, stderr=subprocess.PIPE, text=True)
+        STARTED.append(self.process)
 
     def finish(self) -> str:
         """Wait for a good end and return what was noted."""

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dockkit.api import Workers
+    from dockkit.execution import Workers
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +36,8 @@ def workers(arguments: argparse.Namespace) -> Workers:
     SettingsError
         The options do not go together, or the site file is wrong.
     """
-    from dockkit.api import Workers
     from dockkit.core.sites import load_site
+    from dockkit.execution import Workers
 
     site = load_site(arguments.site) if arguments.site else None
     return Workers(arguments.executor or "auto", arguments.jobs, site)
