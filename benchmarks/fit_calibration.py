@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from scipy.stats import t as student
+from scipy.special import gammaln, stdtr
 
 from dockkit.analysis import benchmarking as bench
 from dockkit.calibration import PARAMETERS, expected, predictive_scale
@@ -89,15 +89,15 @@ def _full(names: tuple[str, ...], values: np.ndarray) -> dict[str, float]:
     return out
 
 
-def log_probabilities(parameters: Mapping[str, float], points: pd.DataFrame) -> np.ndarray:
+def log_probabilities(parameters: Mapping[str, float], points: Mapping[str, Any]) -> np.ndarray:
     """Return the log probability (density, or that of the side a bound leaves open) of every measured value."""
     where = (points["distance_angstrom"], points["charge_change"])
-    centre = expected(parameters, points["ddg"], *where)
     scale = predictive_scale(parameters, *where, points["sem"])
-    z = (points["measured"].to_numpy() - centre) / scale
-    nu, side = parameters["degrees"], points["side"].to_numpy()
-    density = student.logpdf(z, nu) - np.log(scale)
-    return np.where(side > 0, student.logsf(z, nu), np.where(side < 0, student.logcdf(z, nu), density))
+    z = (np.asarray(points["measured"]) - expected(parameters, points["ddg"], *where)) / scale
+    nu, side = parameters["degrees"], np.asarray(points["side"])
+    constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
+    density = constant - (nu + 1) / 2 * np.log1p(z * z / nu) - np.log(scale)
+    return np.where(side == 0, density, np.log(stdtr(nu, -np.sign(side) * z)))
 
 
 def fit(names: tuple[str, ...], points: pd.DataFrame) -> dict[str, float]:
@@ -105,9 +105,11 @@ def fit(names: tuple[str, ...], points: pd.DataFrame) -> dict[str, float]:
     keys = ["slope_positive" if n == "slope_both" else n for n in names]
     centre, width = (np.array([PRIOR[k][i] for k in keys]) for i in (0, 1))
 
+    arrays = {k: points[k].to_numpy() for k in ("ddg", "sem", "distance_angstrom", "charge_change", "measured", "side")}
+
     def loss(values: np.ndarray) -> float:
         penalty = 0.5 * float((((values - centre) / width) ** 2).sum())
-        return penalty - float(log_probabilities(_full(names, values), points).sum())
+        return penalty - float(log_probabilities(_full(names, values), arrays).sum())
 
     found = minimize(loss, centre, method="L-BFGS-B", bounds=[LIMITS[k] for k in keys])
     return _full(names, found.x)
