@@ -16,12 +16,17 @@ from dockkit.core.task import Step
 from dockkit.execution import Event, FolderLock, Workers, run_tasks, stored_outcomes
 from dockkit.pipeline.dynamics import MD_STEPS, MdReplica, MdStart, trajectory_folder
 from dockkit.pipeline.dynamics_plan import MdCell, plan_dynamics
-from dockkit.pipeline.dynamics_results import MdRow, analyse_cells, write_summary
+from dockkit.pipeline.dynamics_results import (
+    MdProgress,
+    MdRow,
+    analyse_cells,
+    md_platform,
+    read_progress,
+    write_summary,
+)
 from dockkit.pipeline.plan import Plan, plan
 from dockkit.pipeline.prepare import name_or_path
 from dockkit.pipeline.steps import STEPS
-from dockkit.sampling import MdProgress, choose_platform, platform_warning, read_progress
-from dockkit.sampling.platforms import GPU_PLATFORMS
 from dockkit.store import Outcome, Store
 
 SIMULATIONS = "md"
@@ -186,14 +191,13 @@ def simulate(
         name_or_path(str(structure)), ligands, mutations, kinase=kinase, chain=chain, numbering=numbering,
         name=_name(structure, ligands, mutations, md), md={"enabled": False}, atp={"include": atp}, **extra,
     )  # fmt: skip
-    chosen = choose_platform(md.platform).getName()
+    chosen, is_gpu, warning = md_platform(md.platform)
     workers = jobs if isinstance(jobs, Workers) else Workers(jobs=jobs)
-    if workers.jobs is None and workers.site is None and chosen in GPU_PLATFORMS:
+    if workers.jobs is None and workers.site is None and is_gpu:
         workers = replace(workers, jobs=1)
     steps: dict[str, Step] = {**STEPS, **MD_STEPS}
     folder = Path(out) if out is not None else Path(study.name)
     planned, cells = plan_dynamics(plan(study, steps), md, (folder / SIMULATIONS).resolve(), steps, apo=apo)
-    warning = platform_warning(md.platform)
     if dry_run:
         if on_plan is not None:
             on_plan(MdPlan(planned, cells, md, chosen, warning, {}, folder, workers.count))

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import openmm
-from openmm import app
 
 from dockkit.core.model import (
     Assembly,
@@ -47,7 +46,7 @@ from dockkit.forcefield.solvent import Solvent, solvate
 from dockkit.forcefield.system import assemble, make_region, region_system, select_residues, subset_receptor
 from dockkit.mutation import parse_variant, site_indices
 from dockkit.sampling import Frames, Setup, Stage, choose_platform, n_frames, replica_seeds, run_setup, settle
-from dockkit.sampling.writing import superposed, write_topology, write_xtc
+from dockkit.sampling.writing import write_frames
 
 ENERGY_SUBSET_ANGSTROM = 10.0
 """Receptor residues within this distance of a mutated residue or the ligand enter the energies of frames."""
@@ -421,7 +420,7 @@ def run_md(params: Params, inputs: Inputs, work_dir: Path) -> Trajectory:
     start = inputs.get("box") or make_start(what, md, params["seed"])
     frames = _frames(params, {**inputs, "box": start}, work_dir, what, replica_seeds(params["seed"], md.replicas))
     if params.get("stem"):
-        write_files(what, start, frames, md, trajectory_folder(Path(params["folder"])), params["stem"])
+        _write_files(what, start, frames, md, trajectory_folder(Path(params["folder"])), params["stem"])
     solute = frames.coordinates[:, :, : len(what.region.atoms)]
     n_protein = int((what.region.atoms < what.assembly.receptor.n_atoms).sum())
     shape = solute.shape[:2]
@@ -461,6 +460,21 @@ MD_STEPS: dict[str, MdStep] = {
 """The steps of ``dockkit md``. ``folder`` among their parameters is where simulations live from run to run."""
 
 
+def _write_files(what: Simulated, start: MdStart, frames: Frames, md: MdSettings, folder: Path, stem: str) -> None:
+    """Write every replica as XTC, and one PDB as their topology."""
+    receptor = what.assembly.receptor
+    part = subset_receptor(receptor, what.region.residues, receptor.coordinates)
+    topology = complex_topology(part, what.ligand, start.solvent if md.keep_solvent else None)
+    boxed = md.keep_solvent and start.solvent is not None
+    first = start.coordinates[: frames.coordinates.shape[2]]
+    write_frames(frames, topology, first, folder, stem, superpose=not boxed and md.preset != "pocket", boxed=boxed)
+
+
+def trajectory_folder(folder: Path) -> Path:
+    """Return where trajectory files go: beside the folder of the simulations."""
+    return folder.parent / "trajectories"
+
+
 def evaluated_frames(count: int) -> IntArray:
     """Return which of ``count`` frames get a binding energy: all, or evenly spaced ones with the last among them."""
     stride = max(1, -(-count // EVALUATED_FRAMES))
@@ -484,49 +498,3 @@ def _energies(
             terms[replica, frame] = evaluator.terms(whole)
             contributions[replica, frame] = evaluator.per_residue(whole)[0][what.region.residues]
     return terms, contributions
-
-
-# -------------------------------------------------------------------------------------------------------- files
-
-
-def _topology(what: Simulated, md: MdSettings, solvent: Solvent | None) -> app.Topology:
-    receptor = what.assembly.receptor
-    part = subset_receptor(receptor, what.region.residues, receptor.coordinates)
-    return complex_topology(part, what.ligand, solvent if md.keep_solvent else None)
-
-
-def trajectory_folder(folder: Path) -> Path:
-    """Return where trajectory files go: beside the folder of the simulations."""
-    return folder.parent / "trajectories"
-
-
-def write_files(what: Simulated, start: MdStart, frames: Frames, md: MdSettings, folder: Path, stem: str) -> None:
-    """Write every replica as XTC and one PDB as their topology, numbered as the author numbers residues.
-
-    Without solvent, frames of a whole domain are superposed on the C-alpha atoms of the start; with it they stay in
-    their box.
-
-    Parameters
-    ----------
-    what : Simulated
-    start : MdStart
-    frames : Frames
-    md : MdSettings
-    folder : Path
-    stem : str
-        ``<stem>.pdb`` and ``<stem>_replica<n>.xtc``.
-
-    Raises
-    ------
-    StoreError
-        A file cannot be written.
-    """
-    first = start.coordinates[: frames.coordinates.shape[2]]
-    topology = _topology(what, md, start.solvent)
-    write_topology(folder / f"{stem}.pdb", topology, first)
-    carbons = np.flatnonzero([atom.name == "CA" and atom.element.symbol == "C" for atom in topology.atoms()])
-    for replica, xyz in enumerate(frames.coordinates, start=1):
-        boxed = md.keep_solvent and start.solvent is not None
-        shown = xyz if boxed or md.preset == "pocket" or len(carbons) < 3 else superposed(xyz, first, carbons)
-        box = frames.box[replica - 1] if boxed else None
-        write_xtc(folder / f"{stem}_replica{replica}.xtc", shown, frames.time_ps, box)

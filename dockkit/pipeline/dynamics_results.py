@@ -15,7 +15,11 @@ from dockkit.core.settings import MdSettings
 from dockkit.pipeline.dynamics_analysis import analyse_dynamics
 from dockkit.pipeline.dynamics_plan import STATES, MdCell, file_stem
 from dockkit.pipeline.plan import Plan
+from dockkit.sampling import MdProgress, choose_platform, platform_warning, read_progress
+from dockkit.sampling.platforms import GPU_PLATFORMS
 from dockkit.store import Outcome, Store, package_versions
+
+__all__ = ["MdProgress", "MdRow", "analyse_cells", "md_platform", "read_progress", "write_summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,18 @@ def write_summary(
         ],
     }
     atomic_write_text(folder / "md.json", json.dumps(content, indent=1) + "\n")
+
+
+def md_platform(wanted: str) -> tuple[str, bool, str]:
+    """Return the OpenMM platform that will be used, whether it is a graphics card, and a warning where one is missing.
+
+    Raises
+    ------
+    SamplingError
+        A platform was asked for that is not installed.
+    """
+    name = choose_platform(wanted).getName()
+    return name, name in GPU_PLATFORMS, platform_warning(wanted)
 
 
 _ROLES: Mapping[str, LegRole] = {"inhibitor": "inhibitor", "atp": "ATP", "apo": "apo"}

@@ -15,6 +15,7 @@ from dockkit.core.errors import StoreError
 from dockkit.core.files import atomic_write_text, store_error
 from dockkit.core.model import FloatArray, IntArray
 from dockkit.core.units import ANGSTROM_PER_NM
+from dockkit.sampling.engine import Frames
 
 
 def write_topology(path: Path, topology: app.Topology, coordinates: FloatArray) -> None:
@@ -84,6 +85,45 @@ def _check_whole(path: Path, n_frames: int) -> None:
     with mdtraj.formats.XTCTrajectoryFile(str(path), "r") as file:
         if len(file) != n_frames:
             raise OSError(errno.ENOSPC, "written short", str(path))
+
+
+def write_frames(
+    frames: Frames,
+    topology: app.Topology,
+    first: FloatArray,
+    folder: Path,
+    stem: str,
+    *,
+    superpose: bool,
+    boxed: bool,
+) -> None:
+    """Write every replica as ``<stem>_replica<n>.xtc`` and ``<stem>.pdb`` as their topology.
+
+    Parameters
+    ----------
+    frames : Frames
+    topology : openmm.app.Topology
+        Of the saved atoms; residue numbers are written as they stand there.
+    first : (n_saved, 3) float
+        Angstrom; goes into the PDB file.
+    folder : Path
+    stem : str
+    superpose : bool
+        Turn frames onto ``first`` by their C-alpha atoms, where there are three.
+    boxed : bool
+        Write the box.
+
+    Raises
+    ------
+    StoreError
+        A file cannot be written.
+    """
+    write_topology(folder / f"{stem}.pdb", topology, first)
+    carbons = np.flatnonzero([atom.name == "CA" and atom.element.symbol == "C" for atom in topology.atoms()])
+    for replica, xyz in enumerate(frames.coordinates, start=1):
+        shown = superposed(xyz, first, carbons) if superpose and len(carbons) >= 3 else xyz
+        box = frames.box[replica - 1] if boxed else None
+        write_xtc(folder / f"{stem}_replica{replica}.xtc", shown, frames.time_ps, box)
 
 
 def superposed(coordinates: FloatArray, reference: FloatArray, atoms: IntArray) -> FloatArray:
