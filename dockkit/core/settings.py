@@ -210,7 +210,7 @@ class MdSettings(StrictSettings):
     equilibration_ps: float = Field(1.0, ge=0)
     production_ps: float = Field(10.0, gt=0)
     frame_ps: float = Field(0.5, gt=0)
-    segment_ps: float = Field(5.0, gt=0)
+    segment_ps: float = Field(10.0, gt=0)
     dielectric: float = Field(4.0, ge=1)
     cutoff_angstrom: float = Field(9.0, gt=0)
     backbone_restraint_kcal_mol_a2: float = Field(0.1, ge=0)
