@@ -4,8 +4,9 @@ Every structure of the folder, of the library and of ``--complexes`` is stripped
 one) Mg2+ is placed in it, or refused for a reason. Crystals that hold an adenine nucleotide (found by its atoms among
 the het codes of ``structures.csv``) and the complexes are references: the RMSD is that of their own protein, before and
 after minimisation in the force field, and of the other structures of the kinase that hold none, after superposing the
-C-alpha atoms of the KLIFS pocket (``minimised`` is the placed pose where minimisation would lose a check). The null model is the top pose of AutoDock Vina for ATP in a box around the pocket.
-Equivalent phosphate oxygens are matched to give the smallest RMSD; atoms that the reference lacks do not count.
+C-alpha atoms of the KLIFS pocket. ``minimised`` is the placed pose where minimisation would lose a check. The null
+model is the top pose of AutoDock Vina for ATP in a box around the pocket. Equivalent phosphate oxygens are matched to
+give the smallest RMSD; atoms that the reference lacks do not count.
 
 Writes ``sites.csv`` (a row per structure and number of metals), ``rmsd.csv`` (a row per reference, structure, number of
 metals and method), both appended as they come and reused, and ``summary.json``.
