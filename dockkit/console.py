@@ -36,7 +36,7 @@ STAGES: Final[Mapping[str, str]] = {
     "dock-site": "sites",
     "dock-fresh": "conformers",
     "dock-poses": "poses",
-    "dock-rescore": "rescoring",
+    "dock-choice": "rescoring",
 }
 _COLOURS: Final = {"lost": "red", "weakened": "yellow", "kept": "green", "gained": "cyan"}
 

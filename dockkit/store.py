@@ -33,7 +33,7 @@ LOG_FILE: Final = "log.txt"
 SYNC_SECONDS: Final = 1.0
 """A result that took so long is synced to the disk before its entry appears."""
 _PACKAGES: Final = (
-    "numpy", "openmm", "rdkit", "vina", "meeko", "pdbfixer", "gemmi", "mdtraj", "biopython",
+    "numpy", "openmm", "rdkit", "vina", "meeko", "pdbfixer", "gemmi", "mdtraj", "biopython", "propka", "posebusters",
     "acellera-openff-toolkit", "openff-nagl-models", "pydantic",
 )  # fmt: skip
 

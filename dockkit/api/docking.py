@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dockkit.core.errors import SettingsError, StoreError
+from dockkit.core.errors import StoreError
 from dockkit.core.files import store_error
 from dockkit.core.settings import validate_dock
 from dockkit.core.task import Step
-from dockkit.execution import Event, FolderLock, run_tasks, stored_outcomes, usable_cores
+from dockkit.execution import Event, FolderLock, Workers, as_workers, run_tasks, stored_outcomes
 from dockkit.pipeline.dock import DockPlan, plan_docking, plan_redocking
 from dockkit.pipeline.dock_outputs import write_docking
 from dockkit.pipeline.dock_rows import DockRow, collect_rows, success_rate, summary_rows
@@ -66,11 +66,12 @@ def dock(
     /,
     *,
     out: str | Path | None = None,
-    jobs: int | None = None,
+    jobs: int | Workers | None = None,
     fresh: bool = False,
     cache: str | Path | None = None,
     on_plan: OnPlan | None = None,
     on_event: Callable[[Event], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
     steps: Mapping[str, Step] | None = None,
     **settings: Any,
 ) -> DockRun:
@@ -86,7 +87,7 @@ def dock(
         Such as ``T315I``; each is built on its own in every structure.
     out : str or Path, optional
         Folder, default ``./dock-<structure>``; results already there are used again.
-    jobs : int, optional
+    jobs : int or Workers, optional
         Processes, default one per usable core; results do not depend on it.
     fresh : bool
         Throw stored results of this folder away first.
@@ -120,18 +121,19 @@ def dock(
         cache=cache,
         steps=steps,
     )
-    return _execute(plan, out, "dock", jobs, fresh, on_plan, on_event, steps)
+    return _execute(plan, out, "dock", jobs, fresh, on_plan, on_event, on_note, steps)
 
 
 def redock(
     structures: Sequence[str | Path],
     *,
     out: str | Path | None = None,
-    jobs: int | None = None,
+    jobs: int | Workers | None = None,
     fresh: bool = False,
     cache: str | Path | None = None,
     on_plan: OnPlan | None = None,
     on_event: Callable[[Event], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
     steps: Mapping[str, Step] | None = None,
     **settings: Any,
 ) -> DockRun:
@@ -154,35 +156,37 @@ def redock(
     """
     checked = validate_dock(settings)
     plan = plan_redocking([str(text) for text in structures], checked, cache=cache, steps=steps)
-    return _execute(plan, out, "redock", jobs, fresh, on_plan, on_event, steps)
+    return _execute(plan, out, "redock", jobs, fresh, on_plan, on_event, on_note, steps)
 
 
 def _execute(
     plan: DockPlan,
     out: str | Path | None,
     word: str,
-    jobs: int | None,
+    jobs: int | Workers | None,
     fresh: bool,
     on_plan: OnPlan | None,
     on_event: Callable[[Event], None] | None,
+    on_note: Callable[[str], None] | None,
     steps: Mapping[str, Step] | None,
 ) -> DockRun:
-    count = usable_cores() if jobs is None else jobs
-    if count < 1:
-        raise SettingsError(f"jobs is {count}; give 1 or more")
+    workers = as_workers(jobs)
     table = DOCK_STEPS if steps is None else steps
     folder = Path(out) if out is not None else Path(f"{word}-{plan.cells[0].structure.label}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{store_error(folder, error)} (--out)") from error
-    with FolderLock(folder):
+    with FolderLock(folder) as lock:
         store = Store(folder / "store")
         store.clear() if fresh else store.clean()
         stored = stored_outcomes(plan.tasks, store)
         if on_plan is not None:
-            on_plan(plan, stored, folder, count)
-        outcomes = run_tasks(plan.tasks, store, table, jobs=count, on_event=on_event, stored=stored)
+            on_plan(plan, stored, folder, workers.count)
+        outcomes = run_tasks(
+            plan.tasks, store, table, jobs=workers, on_event=on_event, stored=stored, on_note=on_note, folder=folder,
+            check=lock.check,
+        )  # fmt: skip
         rows = collect_rows(plan, store, outcomes)
         files = write_docking(rows, plan, outcomes, folder)
     return DockRun(plan, rows, outcomes, folder, tuple(files))

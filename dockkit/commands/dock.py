@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dockkit.commands.running import add_running, workers
+
 if TYPE_CHECKING:
     from dockkit.api.docking import DockRun
 
@@ -68,8 +70,7 @@ def add_docking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--waters", choices=("bridging", "none"), help="crystal waters in the receptor (default none)")
     parser.add_argument("--cache", metavar="DIR", help="folder for downloads")
     parser.add_argument("--out", metavar="DIR", help="output folder (default: ./<command>-<structure>)")
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per usable core)")
-    parser.add_argument("--fresh", action="store_true", help="throw stored results of the folder away")
+    add_running(parser, dry_run=False)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
@@ -99,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings["ligands"] = {"keep_state": arguments.keep_state, "enumerate_stereo": arguments.enumerate_stereo}
     done = run_with_progress(
         lambda **hooks: dock(
-            arguments.structures, arguments.ligand, arguments.mutation, out=arguments.out, jobs=arguments.jobs,
+            arguments.structures, arguments.ligand, arguments.mutation, out=arguments.out, jobs=workers(arguments),
             fresh=arguments.fresh, cache=arguments.cache, **hooks, **settings,
         )
     )  # fmt: skip
@@ -135,7 +136,7 @@ def run_with_progress(call: Any) -> DockRun:
             ]
             progress.begin(lines, plan.tasks, stored)
 
-        done: DockRun = call(on_plan=on_plan, on_event=progress.show_event)
+        done: DockRun = call(on_plan=on_plan, on_event=progress.show_event, on_note=progress.show_note)
     return done
 
 

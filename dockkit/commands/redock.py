@@ -6,6 +6,7 @@ import argparse
 import os
 
 from dockkit.commands.dock import add_docking, docking_settings, run_with_progress, show
+from dockkit.commands.running import workers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = docking_settings(arguments)
     done = run_with_progress(
         lambda **hooks: redock(
-            arguments.structures, out=arguments.out, jobs=arguments.jobs, fresh=arguments.fresh,
+            arguments.structures, out=arguments.out, jobs=workers(arguments), fresh=arguments.fresh,
             cache=arguments.cache, **hooks, **settings,
         )
     )  # fmt: skip

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from dockkit.execution import Workers
 
 
-def add_running(parser: argparse.ArgumentParser) -> None:
-    """Add ``--jobs``, ``--executor``, ``--site``, ``--dry-run``, ``--resume`` and ``--fresh``."""
+def add_running(parser: argparse.ArgumentParser, *, dry_run: bool = True) -> None:
+    """Add ``--jobs``, ``--executor``, ``--site``, ``--resume``, ``--fresh`` and, where wanted, ``--dry-run``."""
     parser.add_argument(
         "--jobs", type=int, metavar="N",
         help="processes (default: one per usable core, 2 on a login node); with a site, the most workers",
@@ -20,9 +20,10 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         help="run tasks in this process, in processes of this machine, or in jobs of a batch system (with --site)",
     )  # fmt: skip
     parser.add_argument("--site", metavar="FILE", help="TOML file that describes a batch system; see docs/hpc.md")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be done, and print the job script of a site"
-    )
+    if dry_run:
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say what would be done, and print the job script of a site"
+        )
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="use stored results (the default)")
     again.add_argument("--fresh", action="store_true", help="throw stored results away and compute everything")

@@ -15,10 +15,13 @@ STEP_SECONDS: Final[Mapping[str, float]] = {
     "ligand": 0.2,
     "parameters": 1.0,
     "pose": 30.0,
-    "start": 5.0,
-    "state": 12.0,
+    "start": 3.0,
+    "state": 3.0,
     "dynamics": 30.0,
-    "comparison": 1.0,
+    "comparison": 5.0,
+    "dock-structure": 5.0,
+    "dock-poses": 30.0,
+    "dock-choice": 20.0,
 }
 """Rough seconds per step; they set the order only, never a result."""
 

@@ -6,7 +6,7 @@ changed residue and its neighbours has them all. It is a hundred atoms where the
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +124,7 @@ def _joined(
     known: LigandParameters, pieces: list[tuple[LigandParameters, IntArray]], fresh: NDArray[np.bool_], after: Receptor
 ) -> LigandParameters:
     """Join what is known of unchanged atoms with the rows of fragments that touch a changed one."""
-    values: dict[str, NDArray[np.float64]] = {}
+    values: dict[str, Any] = {}
     for name in ("masses", "charges", "sigma", "epsilon"):
         whole = np.full(after.n_atoms, np.nan)
         for order, (parameters, place) in enumerate(pieces):
@@ -133,7 +133,7 @@ def _joined(
                 there[there] = fresh[place[there]]
             whole[place[there]] = getattr(parameters, name)[there]
         values[name] = whole
-    rows: dict[str, NDArray[np.generic]] = {}
+    rows: dict[str, Any] = {}
     for kind in ("bond", "angle", "torsion", "exception"):
         atoms, numbers = [], []
         for order, (parameters, place) in enumerate(pieces):

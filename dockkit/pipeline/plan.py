@@ -14,6 +14,7 @@ from dockkit.core.model import Kinase, LigandEntry, StructureEntry, Variant
 from dockkit.core.records import canonical_json, fingerprint
 from dockkit.core.settings import Study
 from dockkit.core.task import Step, Task, make_task
+from dockkit.docking.engines import engine_content
 from dockkit.forcefield.parameters import METHOD
 from dockkit.pipeline.choice import ligand_warnings, model_warning
 from dockkit.pipeline.templates import Template, Templates, resolve_kinase, sha256_of
@@ -141,6 +142,7 @@ class _Builder:
     def __init__(self, study: Study, kinase: Kinase, steps: Mapping[str, Step]) -> None:
         self._study, self._kinase, self._steps = study, kinase, steps
         self._parameters = _parameter_content()
+        self._engine = engine_content(study.docking.engine)
         self.tasks: dict[str, Task] = {}
 
     def _add(
@@ -213,7 +215,7 @@ class _Builder:
             },
             {role: keys[role] for role in ("receptor", "ligand", "parameters")},
             f"pose of {ligand.label} in {template.label}",
-            {"entry": template.content},
+            {"entry": template.content, "engine": self._engine},
         )
         return keys
 
