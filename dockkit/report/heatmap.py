@@ -252,7 +252,7 @@ def draw_hotspots(scan: ScanResult) -> DrawnFigure:
         bar.outline.set_visible(False)
     what = _score_words(scan)
     caption = (
-        f"Residues within {scan.within_angstrom:g} Å of {scan.ligand}. Above: {what}. Below: the probability that each "
+        f"{which_residues(scan)}. Above: {what}. Below: the probability that each "
         f"substitution resists more than {scan.resistant_fold:g}-fold; a dot marks those that one changed nucleotide "
         "makes, a cross those that failed. Grey names: catalysis needs this very residue."
     )
@@ -260,6 +260,13 @@ def draw_hotspots(scan: ScanResult) -> DrawnFigure:
         f"{r.letter}{r.number}: {100 * _height(r, scan):.1f} %, best {r.best or 'none'}" for r in residues
     )
     return finish_figure(figure, "scan_hotspots", f"Hot spots around {scan.ligand}", caption, spoken)
+
+
+def which_residues(scan: ScanResult) -> str:
+    """Say which residues a scan is about."""
+    if any(residue.distance > scan.within_angstrom for residue in scan.residues):
+        return f"The residues that were asked for, around {scan.ligand}"
+    return f"Residues within {scan.within_angstrom:g} Å of {scan.ligand}"
 
 
 def _score_words(scan: ScanResult) -> str:
@@ -289,7 +296,7 @@ def _hot_bars(axes: Axes, scan: ScanResult) -> None:
     axes.set_ylabel("resistant changes / %")
     axes.grid(axis="y")
     axes.tick_params(axis="x", length=0)
-    axes.set_title(f"{scan.study.kinase.gene}, {scan.ligand}: the letter is the likeliest resistant substitution")
+    axes.set_title("letter: likeliest resistant substitution")
 
 
 def _substitutions(axes: Axes, scan: ScanResult, letters: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from dockkit.core.model import RowDetail, StudyResult
 from dockkit.core.model.panels import Cover, PanelResult, ScanResult, ScanRow
 from dockkit.report.figures import DrawnFigure
+from dockkit.report.heatmap import which_residues
 from dockkit.report.notation import MISSING, listing, with_error
 from dockkit.report.page import inline_svg, page_environment, provenance_parts
 from dockkit.report.viewer import Scene, hot_spot_scene
@@ -228,6 +229,7 @@ def render_scan(scan: ScanResult, figures: Mapping[str, DrawnFigure]) -> str:
         .render(
             **_common(scan.study),
             scan=scan,
+            residues_are=which_residues(scan),
             headline=scan_headline(scan),
             figures=_drawn(figures),
             scene=scene,
