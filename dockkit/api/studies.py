@@ -191,8 +191,8 @@ def execute(
     """
     workers = as_workers(jobs)
     table = STEPS if steps is None else steps
-    planned = plan(study, table)
     folder = Path(out) if out is not None else Path(study.name)
+    planned = plan(study, table, (folder / "md").resolve())
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -47,6 +47,7 @@ class AtpSettings(StrictSettings):
     """The competition with cellular ATP."""
 
     include: bool = True
+    n_magnesium: Literal[1, 2] = Field(2, description="magnesium ions with ATP")
     concentration_mm: float = Field(2.0, gt=0, le=100, description="cellular ATP, mM")
     km_wild_type_um: float = Field(25.0, gt=0, description="K_m of the wild type for ATP, uM")
     concentration_relative_error: float = Field(0.5, ge=0, description="standard uncertainty; 0.5: a factor of 1.5")

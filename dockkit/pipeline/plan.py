@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from dockkit import ligand as ligands
@@ -139,8 +140,8 @@ def _parameter_content() -> str:
 class _Builder:
     """Makes tasks, each key once, in an order in which they could run."""
 
-    def __init__(self, study: Study, kinase: Kinase, steps: Mapping[str, Step]) -> None:
-        self._study, self._kinase, self._steps = study, kinase, steps
+    def __init__(self, study: Study, kinase: Kinase, steps: Mapping[str, Step], work: Path | None) -> None:
+        self._study, self._kinase, self._steps, self._work = study, kinase, steps, work
         self._parameters = _parameter_content()
         self._engine = engine_content(study.docking.engine)
         self.tasks: dict[str, Task] = {}
@@ -191,6 +192,7 @@ class _Builder:
                 "label": ligand.label,
                 "keep_state": study.ligands.keep_state,
                 "seed": study.seed,
+                **({"n_magnesium": 1} if ligand.known_name == ATP and study.atp.n_magnesium == 1 else {}),
             },
             {},
             f"molecule {ligand.label}",
@@ -258,11 +260,9 @@ class _Builder:
                 "state": state,
                 "variant": variant.label,
                 "numbering": study.numbering,
+                **({"folder": str(self._work)} if self._work else {}),
             }
-            inputs = {
-                "complex": keys[role],
-                **{role: keys[role] for role in ("receptor", "ligand", "parameters", "pose")},
-            }
+            inputs = {"complex": keys[role], **{role: keys[role] for role in ("start", "ligand", "parameters")}}
             made[f"dynamics_{role}"] = self._add(
                 "dynamics", params, inputs, f"{state} dynamics of {ligand.label}, {variant.label}"
             )
@@ -297,7 +297,7 @@ def _uniprot_label(variant: Variant, template: Template) -> str:
     )
 
 
-def plan(study: Study, steps: Mapping[str, Step]) -> Plan:
+def plan(study: Study, steps: Mapping[str, Step], work: Path | None = None) -> Plan:
     """Plan a study without computing anything.
 
     Parameters
@@ -306,6 +306,8 @@ def plan(study: Study, steps: Mapping[str, Step]) -> Plan:
         Checked settings.
     steps : mapping of str to Step
         The table of steps, for their versions.
+    work : Path, optional
+        Where simulations keep what is finished from run to run; without it a killed one starts over.
 
     Returns
     -------
@@ -327,7 +329,7 @@ def plan(study: Study, steps: Mapping[str, Step]) -> Plan:
     planned = [ligand for found, _ in read for ligand in found]
     _refuse_twins(planned)
     atp = _plan_ligands(ATP, study)[0] if study.atp.include else []
-    templates, builder = Templates(study, kinase), _Builder(study, kinase, steps)
+    templates, builder = Templates(study, kinase), _Builder(study, kinase, steps, work)
     chosen = {
         ligand.text: templates.choose(ligand.entry.name if ligand.entry else ligand.label, ligand.binding_type)
         for ligand in (*planned, *atp)

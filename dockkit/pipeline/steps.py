@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from dockkit.analysis.dynamics import compare_dynamics
 from dockkit.core.errors import DockkitError, StructureError
 from dockkit.core.library import library_dir
 from dockkit.core.model import (
     Assembly,
     ComplexState,
     DynamicsComparison,
+    DynamicsLeg,
     FloatArray,
     Kinase,
     Ligand,
@@ -31,25 +31,27 @@ from dockkit.core.model import (
     Receptor,
     Region,
     StructureEntry,
-    Trajectory,
     Variant,
 )
-from dockkit.core.settings import DockingSettings, EnergySettings, MdSettings, PreparationSettings, RelaxSettings
-from dockkit.docking.atp import place_atp
+from dockkit.core.settings import DockingSettings, EnergySettings, PreparationSettings, RelaxSettings
+from dockkit.docking.atp import with_metals
 from dockkit.docking.bound import pose_from_bound_file, pose_from_group, pose_from_input
 from dockkit.docking.search import dock_kinase
 from dockkit.energy import BindingEnergy
 from dockkit.forcefield.hydroxyls import turn_hydroxyls
 from dockkit.forcefield.parameters import parametrise
-from dockkit.forcefield.system import assemble, make_region, region_system, select_residues, subset_receptor
+from dockkit.forcefield.system import assemble, make_region, region_system
 from dockkit.kinase import identify_kinase, load_kinase, measure_conformation
 from dockkit.ligand import load_ligand
 from dockkit.mutation import build_variant, check_variant, parse_variant, site_indices
 from dockkit.mutation.waters import displaced_waters, without_waters
+from dockkit.pipeline.dynamics import run_md
+from dockkit.pipeline.dynamics_analysis import compare_leg
 from dockkit.pipeline.legs import Core, choose_zones, energy_atoms, settle_shell
+from dockkit.pipeline.nucleotide import place_nucleotide
 from dockkit.pipeline.prepare import chain_differences
 from dockkit.pipeline.rescore import choose_refined
-from dockkit.sampling import minimise, replica_seeds, run_dynamics
+from dockkit.sampling import minimise
 from dockkit.structure import catalogue, prepare_receptor, read_structure
 
 ENERGY_SUBSET_ANGSTROM = 10.0
@@ -111,7 +113,8 @@ def run_receptor(params: Params, inputs: Inputs, work_dir: Path) -> Receptor:
 
 def run_ligand(params: Params, inputs: Inputs, work_dir: Path) -> Ligand:
     """Read a ligand and give it three dimensions."""
-    return load_ligand(params["ligand"], seed=params["seed"], keep_state=params["keep_state"], label=params["label"])
+    ligand = load_ligand(params["ligand"], seed=params["seed"], keep_state=params["keep_state"], label=params["label"])
+    return with_metals(ligand, params["n_magnesium"]) if "n_magnesium" in params else ligand
 
 
 def run_parameters(params: Params, inputs: Inputs, work_dir: Path) -> LigandParameters:
@@ -126,7 +129,7 @@ def run_pose(params: Params, inputs: Inputs, work_dir: Path) -> Pose:
     kinase = load_kinase(receptor.kinase)
     entry = _library_entry(params["entry"])
     if ligand.entry is not None and ligand.entry.binding_type == "nucleotide":
-        return place_atp(receptor, ligand, kinase, params["seed"])
+        return place_nucleotide(receptor, ligand, kinase, None, params["seed"]).pose
     stray = ligand.pose_given and not _touches(receptor, ligand)
     if ligand.pose_given and settings.use_bound_pose and not stray:
         return pose_from_input(receptor, ligand)
@@ -294,48 +297,6 @@ def _shaken(assembly: Assembly, region: Region, xyz: FloatArray, noise: float, s
     return moved
 
 
-def run_pocket_dynamics(params: Params, inputs: Inputs, work_dir: Path) -> Trajectory:
-    """Short dynamics of the pocket of one relaxed state, with the binding energy of every frame."""
-    state, ligand, receptor, pose = inputs["complex"], inputs["ligand"], inputs["receptor"], inputs["pose"]
-    md, energy = MdSettings(**params["md"]), EnergySettings(**params["energy"])
-    sites = site_indices(receptor, parse_variant(params["variant"]), params["numbering"])
-    mobile, kept = select_residues(receptor, pose.coordinates, sites, md.shell_angstrom, md.frozen_angstrom)
-    assembly = assemble(state.receptor, ligand, inputs["parameters"])
-    region = make_region(assembly, mobile, kept)
-    xyz = np.concatenate([state.receptor.coordinates, state.ligand_coordinates])
-    system = region_system(
-        assembly,
-        region,
-        xyz,
-        dielectric=md.dielectric,
-        cutoff=md.cutoff_angstrom,
-        backbone_restraint=md.backbone_restraint_kcal_mol_a2,
-        for_dynamics=True,
-    )
-    frames = run_dynamics(system, region, xyz, md, replica_seeds(params["seed"], md.replicas), work_dir)
-    _, subset = select_residues(receptor, pose.coordinates, sites, 0.0, ENERGY_SUBSET_ANGSTROM)
-    evaluator = BindingEnergy(assembly, energy, np.flatnonzero(np.isin(state.receptor.atom_residue, subset)))
-    terms = np.empty((*frames.coordinates.shape[:2], 4))
-    whole = xyz.copy()
-    for replica, frame in np.ndindex(*terms.shape[:2]):
-        whole[region.atoms] = frames.coordinates[replica, frame]
-        terms[replica, frame] = evaluator.terms(whole)
-    n_protein = int((region.atoms < assembly.receptor.n_atoms).sum())
-    return Trajectory(
-        state=params["state"],
-        ligand=ligand.name,
-        receptor=subset_receptor(state.receptor, region.residues, state.receptor.coordinates),
-        ligand_start=state.ligand_coordinates,
-        ligand_coordinates=frames.coordinates[:, :, n_protein:],
-        receptor_coordinates=frames.coordinates[:, :, :n_protein],
-        mobile_residues=np.searchsorted(region.residues, region.mobile_residues),
-        time_ps=frames.time_ps,
-        terms=terms,
-        temperature_kelvin=frames.temperature_kelvin,
-        seeds=np.array(frames.seeds),
-    )
-
-
 def run_comparison(params: Params, inputs: Inputs, work_dir: Path) -> DynamicsComparison:
     """Compare the two trajectories of a row."""
     kinase: Kinase | None
@@ -343,16 +304,18 @@ def run_comparison(params: Params, inputs: Inputs, work_dir: Path) -> DynamicsCo
         kinase = load_kinase(inputs["wild_type"].receptor.kinase)
     except DockkitError:
         kinase = None
-    return compare_dynamics(inputs["wild_type"], inputs["mutant"], inputs["ligand"], kinase, params["numbering"])
+    nucleotide = inputs["ligand"].entry is not None and inputs["ligand"].entry.binding_type == "nucleotide"
+    leg = DynamicsLeg("ATP" if nucleotide else "inhibitor", inputs["wild_type"], inputs["mutant"], inputs["ligand"])
+    return compare_leg(leg, kinase, params["numbering"])
 
 
 STEPS: dict[str, Step] = {
     "receptor": Step("2", run_receptor),
     "ligand": Step("2", run_ligand),
     "parameters": Step("1", run_parameters),
-    "pose": Step("2", run_pose),
+    "pose": Step("3", run_pose),
     "start": Step("4", run_start),
     "state": Step("5", run_state),
-    "dynamics": Step("3", run_pocket_dynamics),
-    "comparison": Step("1", run_comparison),
+    "dynamics": Step("4", run_md),
+    "comparison": Step("2", run_comparison),
 }
