@@ -71,6 +71,7 @@ def stick_bonds(elements: list[str], coordinates: FloatArray, residues: IntArray
 
 
 def ligand_bonds(ligand: Ligand) -> IntArray:
+    """Return the pairs of bonded atoms, (n_bonds, 2) int."""
     molecule = Chem.MolFromMolBlock(ligand.mol_block, removeHs=False, sanitize=False)
     if molecule is None or molecule.GetNumAtoms() != ligand.n_atoms:
         return np.zeros((0, 2), dtype=np.int64)
@@ -183,6 +184,7 @@ class SceneBuilder:
         return index[key]
 
     def trace(self, receptor: Receptor) -> int:
+        """Return the index of a main-chain trace, added where it is new."""
         alpha = np.flatnonzero((receptor.atom_names == "CA") & (receptor.elements == "C"))
         residues = receptor.atom_residue[alpha]
         segments = receptor.segments[residues]
@@ -196,6 +198,7 @@ class SceneBuilder:
         return self._shared(item, self.traces, self.trace_list)
 
     def ligand(self, ligand: Ligand) -> int:
+        """Return the index of a ligand, added where it is new."""
         heavy = np.flatnonzero(ligand.elements != "H")
         renumber = np.full(ligand.n_atoms, -1, dtype=np.int64)
         renumber[heavy] = np.arange(len(heavy))
@@ -205,6 +208,7 @@ class SceneBuilder:
         return self._shared(item, self.ligands, self.ligand_list)
 
     def state(self, state: ComplexState, ligand: Ligand, sites: set[int]) -> dict[str, Any]:
+        """Return what is drawn of one state: trace, ligand, side chains of the sites and of what touches the ligand."""
         receptor = state.receptor
         numbers = np.array(residue_numbers(receptor, self.result), dtype=np.int64)
         is_site = np.isin(numbers, sorted(sites)) & (numbers != 0)
