@@ -41,6 +41,7 @@ from scipy.spatial import cKDTree
 
 from dockkit.core.geometry import superposition
 from dockkit.core.model import FloatArray, Kinase, Receptor, StructureEntry
+from dockkit.core.settings import PreparationSettings
 from dockkit.forcefield.protein import PROTEIN_FORCE_FIELD, receptor_topology
 from dockkit.kinase import load_kinase, map_to_uniprot
 from dockkit.structure import RawStructure, prepare_receptor, read_structure
@@ -195,10 +196,16 @@ def prepare(residues: list[Residue], kinase: Kinase) -> Receptor:
         insertion_codes=np.array([""] * len(residues)),
         author_numbers=numbers,
         hetero=(),
-        n_waters=0,
-        notes=(),
+        waters=(),
+        changes=(),
+        occupancies=np.ones(len(rows)),
+        b_factors=np.zeros(len(rows)),
+        is_model=True,
     )
-    return prepare_receptor(raw, name="abl1-model", kinase=kinase, uniprot_numbers=numbers, modelled=True)
+    settings = PreparationSettings(waters="none", metals="none", longest_loop=0)
+    return prepare_receptor(
+        raw, name="abl1-model", kinase=kinase, uniprot_numbers=numbers, settings=settings, modelled=True
+    )
 
 
 def hold_constants(receptor: Receptor, grafted: set[int], rebuilt: set[int]) -> FloatArray:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rdkit import Chem
@@ -107,7 +108,7 @@ def _at(receptor: Receptor, coordinates: FloatArray | None) -> Receptor:
     return receptor if coordinates is None else replace(receptor, coordinates=coordinates)
 
 
-def _validity(row: dict[str, object]) -> Validity:
+def _validity(row: Mapping[Any, Any]) -> Validity:
     passed: list[str] = []
     failed: list[str] = []
     for name, value in row.items():
