@@ -121,8 +121,8 @@ def paired_difference(wild_type: ComplexState, mutant: ComplexState) -> Estimate
     Returns
     -------
     Estimate
-        Mean over starts, its standard error, and the number of starts; kcal/mol, mutant minus wild type.
-        With a single start the error is not known and is NaN.
+        Median over starts (one of them may fall into a minimum of its own), the standard error of their mean, and the
+        number of starts; kcal/mol, mutant minus wild type. With a single start the error is not known and is NaN.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def paired_difference(wild_type: ComplexState, mutant: ComplexState) -> Estimate
     differences = mutant.terms.sum(axis=1) - wild_type.terms.sum(axis=1)
     n = len(differences)
     sem = float(differences.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    return Estimate(float(differences.mean()), sem, n)
+    return Estimate(float(np.median(differences)), sem, n)
 
 
 def fold_change(ddg_inhibitor: float, ddg_atp: float, atp_over_km: float, temperature_kelvin: float) -> float:
