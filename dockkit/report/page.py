@@ -49,6 +49,8 @@ class TableRow:
     effective: str
     fold: str
     fold_range: str
+    expected: str
+    chance: str
     marks: tuple[tuple[str, str], ...]
     in_scene: bool
 
@@ -119,6 +121,8 @@ def table_row(detail: RowDetail, stem: str, in_scene: bool) -> TableRow:
         effective=with_error(row.ddg_effective_kcal_mol, row.ddg_effective_sem),
         fold=fold(row.fold_change),
         fold_range=f"{fold(row.fold_change_low)} to {fold(row.fold_change_high)}" if has_range else "",
+        expected=with_error(row.ddg_calibrated_kcal_mol, row.ddg_calibrated_error),
+        chance=f"{row.resistance_probability:.0%}" if math.isfinite(row.resistance_probability) else "",
         marks=_marks(detail),
         in_scene=in_scene,
     )
