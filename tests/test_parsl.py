@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from fake_plan import failing, number, total
@@ -27,6 +28,11 @@ QUICK = {"cores_per_node": 1, "address": "127.0.0.1", "heartbeat_seconds": 2, "p
 
 def script(**site: object) -> str:
     return job_script(Workers(site=SiteSettings(**{**QUICK, **site})))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scheduler", get_args(SiteSettings.model_fields["scheduler"].annotation))
+def test_every_scheduler_that_a_site_may_name_has_a_job_script(scheduler):
+    assert "process_worker_pool" in script(scheduler=scheduler)
 
 
 @pytest.mark.parametrize(

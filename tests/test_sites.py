@@ -53,6 +53,7 @@ def test_one_worker_per_gpu_shares_the_cores_out():
         ('scheduler = "slurm"\ncores_per_node = 2\nworkers_per_node = 3', "3 workers do not fit on 2 cores"),
         ('scheduler = "slurm"\ncores_per_node = 8\ngpus_per_node = 2\nworkers_per_node = 4', "at most one worker"),
         ('scheduler = "sge"\ncores_per_node = 8\nnodes = 2', "one node"),
+        ('scheduler = "lsf"\ncores_per_node = 8\nnodes = 2', "one node"),
         ('scheduler = "slurm', "not a readable TOML file"),
     ],
 )

@@ -13,7 +13,7 @@ from dockkit.core.settings import StrictSettings, read_toml, validated
 class SiteSettings(StrictSettings):
     """A batch system: what one pilot job asks for, how many there are at a time, and what runs in them."""
 
-    scheduler: Literal["slurm", "pbs", "torque", "lsf", "sge", "here"] = Field(
+    scheduler: Literal["slurm", "pbs", "lsf", "sge", "here"] = Field(
         description="'here': no jobs of its own, but the machine or the allocation that the driver runs in"
     )
     partition: str = Field("", description="partition of Slurm, queue of the others")
@@ -70,8 +70,9 @@ class SiteSettings(StrictSettings):
             raise ValueError(f"grace {self.grace} leaves nothing of walltime {self.walltime}")
         if self.ports[0] >= self.ports[1]:
             raise ValueError(f"ports {list(self.ports)}: give the lowest and the highest")
-        if self.scheduler == "sge" and self.nodes > 1:
-            raise ValueError("a Grid Engine job is one node here; ask for more with jobs")
+        if self.scheduler in ("sge", "lsf") and self.nodes > 1:
+            name = {"sge": "Grid Engine", "lsf": "LSF"}[self.scheduler]
+            raise ValueError(f"a {name} job is one node here; ask for more with jobs")
         return self
 
 
