@@ -218,8 +218,9 @@ def simulate(
             check=lock.check,
         )  # fmt: skip
         rows = _rows(work, store, outcomes)
-        write_summary(rows, planned, md, chosen, outcomes, folder)
-        studies = analyse_cells(work.plan, work.cells, md, chosen, store, outcomes, folder)
+        ran_on = ", ".join(sorted({row.platform for row in rows if row.platform})) or chosen
+        write_summary(rows, planned, md, ran_on, outcomes, folder)
+        studies = analyse_cells(work.plan, work.cells, md, ran_on, store, outcomes, folder)
     return MdRun(work, rows, outcomes, studies)
 
 
