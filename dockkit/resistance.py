@@ -47,6 +47,7 @@ class Verdict:
     call: Call
     reason: str
     atp_range: tuple[float, float] | None = None
+    atp_shift: Estimate = Estimate(0.0, 0.0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +251,8 @@ def judge(
     -------
     Verdict
         The fold-change interval reaches one error either way, statistical and method's together. ``atp_range`` is that
-        of the effective ddG over measured constants of ATP, where there are several.
+        of the effective ddG over measured constants of ATP, where there are several; ``atp_shift`` what ATP adds to the
+        effective ddG, zero where it takes no part.
     """
     rt = thermal_energy(temperature_kelvin)
     competes = atp_competitive and (ddg_atp is not None or bool(competition.mutant_um))
@@ -267,7 +269,7 @@ def judge(
     if competes and competition.mutant_um:
         reason += " (ATP half from measured constants)"
     spread = None if limits is None else (ddg_inhibitor.value + limits[0], ddg_inhibitor.value + limits[1])
-    return Verdict(effective, fold, low, high, call, reason, spread)
+    return Verdict(effective, fold, low, high, call, reason, spread, shift)
 
 
 def _call(fold: float) -> Call:

@@ -28,6 +28,7 @@ from dockkit.calibration import (
 from dockkit.core.errors import EnergyError
 from dockkit.core.model import Estimate
 from dockkit.core.units import thermal_energy
+from dockkit.pipeline.calibrated import atp_part
 
 RECORD = {
     "parameters": {
@@ -129,6 +130,14 @@ def test_probability_joins_the_atp_half():
     assert resistance_probability(found, **centre) == pytest.approx(0.5)
     assert resistance_probability(found, shift_error=3.0, **centre) == pytest.approx(0.5)
     assert resistance_probability(found, shift_error=3.0, temperature_kelvin=298.15) > alone - 0.5
+
+
+def test_measured_constants_of_atp_count_whole_and_predicted_ones_are_shrunk():
+    atp = calibration_record()["atp"]
+    shift = Estimate(1.4, 0.3, 2)
+    assert atp_part(shift, measured=True) == (1.4, 0.3)
+    assert atp_part(shift, measured=False) == pytest.approx((1.4 * atp["slope"], atp["error_kcal_mol"]))
+    assert atp_part(Estimate(0.0, 0.0, 2), measured=False) == (0.0, 0.0)
 
 
 def test_the_fold_without_the_drug_is_used_where_there_is_one():

@@ -38,7 +38,7 @@ def calibration_in_words() -> str:
     )
 
 
-def with_calibration(detail: RowDetail, study: Study, kinase: str) -> RowDetail:
+def with_calibration(detail: RowDetail, study: Study, kinase: str, atp_shift: Estimate) -> RowDetail:
     """Return a row with its calibrated numbers.
 
     Parameters
@@ -49,17 +49,19 @@ def with_calibration(detail: RowDetail, study: Study, kinase: str) -> RowDetail:
         Its settings.
     kinase : str
         Gene.
+    atp_shift : Estimate
+        What ATP adds to the effective ddG, kcal/mol.
 
     Returns
     -------
     RowDetail
-        The ATP half enters the probability with the slope and error that the calibration's record gives for it.
+        With :func:`atp_part` in the probability.
     """
     row = detail.row
     if row.status != "ok" or detail.wild_type is None or detail.mutant is None:
         return detail
     found = _calibrated(detail, study, kinase)
-    shift, shift_error = _atp_part(detail)
+    shift, shift_error = atp_part(atp_shift, measured=bool(study.atp.measured_um(row.mutation)))
     probability = resistance_probability(
         found,
         shift=shift,
@@ -98,11 +100,24 @@ def _calibrated(detail: RowDetail, study: Study, kinase: str) -> Calibrated:
     )
 
 
-def _atp_part(detail: RowDetail) -> tuple[float, float]:
-    """Return what ATP adds to the effective ddG, shrunk, and its error; zeros where it takes no part."""
-    row = detail.row
-    shift = row.ddg_effective_kcal_mol - row.ddg_inhibitor_kcal_mol
-    if not math.isfinite(row.ddg_atp_kcal_mol) or not math.isfinite(shift) or shift == 0.0:
+def atp_part(shift: Estimate, *, measured: bool) -> tuple[float, float]:
+    """Return what ATP adds to the ddG that the probability is about, and its error, kcal/mol.
+
+    Parameters
+    ----------
+    shift : Estimate
+        What ATP adds to the effective ddG, kcal/mol; zero where it takes no part.
+    measured : bool
+        From measured constants of the variant: these count whole, with their own error. A predicted shift is shrunk by
+        the slope of the calibration's record and has the error given there.
+
+    Returns
+    -------
+    shift, error : float
+    """
+    if measured:
+        return shift.value, shift.sem
+    if shift.value == 0.0 or not math.isfinite(shift.value):
         return 0.0, 0.0
     atp = calibration_record()["atp"]
-    return float(atp["slope"]) * shift, float(atp["error_kcal_mol"])
+    return float(atp["slope"]) * shift.value, float(atp["error_kcal_mol"])

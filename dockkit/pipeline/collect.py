@@ -155,7 +155,7 @@ def _judge(cell: Cell, detail: RowDetail, atp: RowDetail | None, plan: Plan) -> 
         reason=verdict.reason,
         message=message,
     )
-    return with_calibration(replace(detail, row=row), plan.study, plan.kinase.gene)
+    return with_calibration(replace(detail, row=row), plan.study, plan.kinase.gene, verdict.atp_shift)
 
 
 def _competition(study: Study, variant: str) -> resistance.Competition:
