@@ -15,6 +15,10 @@ from dockkit.api.docking import dock, redock
 from dockkit.cli import main
 from dockkit.core.errors import InputError, SettingsError
 from dockkit.core.library import library_dir
+from dockkit.core.model import Pose, Variant
+from dockkit.pipeline.dock import DockCell, DockLigand, DockStructure
+from dockkit.pipeline.dock_rows import DockRow, rank_rows
+from dockkit.pipeline.dock_steps import DockedLigand, DockedPose
 from dockkit.structure import read_structure
 
 ENGINE = str(Path(__file__).with_name("engine_of_one_point.py"))
@@ -93,6 +97,18 @@ def test_again_nothing_is_computed_and_other_processes_give_the_same(done, ligan
     for name in ("poses", "receptors"):
         for path in (other.out / name).iterdir():
             assert path.read_bytes() == (done.out / name / path.name).read_bytes()
+
+
+def test_placed_atp_has_no_score_and_stands_behind_every_docked_ligand():
+    def row(ligand: str, engine: str, score: float) -> DockRow:
+        pose = DockedPose(Pose(ligand, "x", np.zeros((1, 3)), engine, score), 1, 0, (), np.zeros(0), np.zeros((0, 3)))
+        cell = DockCell(DockStructure("x", "x", ""), Variant(()), DockLigand(ligand, ligand), {})
+        return DockRow(cell, ligand, "", result=DockedLigand((pose,), 0, ""))
+
+    rows = rank_rows([row("atp", "placed", -20.0), row("indazole", "vina", -6.0)])
+    assert [(item.cell.ligand.label, item.rank) for item in rows] == [("indazole", 1), ("atp", 2)]
+    assert np.isnan(rows[1].score)
+    assert [item.best_conformation for item in rows] == [True, False]
 
 
 def test_redocking_measures_the_distance_to_the_crystal(tmp_path):

@@ -106,7 +106,7 @@ def _write_row(
                 "engine": item.pose.engine,
                 "pose": str(item.pose.rank),
                 "chosen": yes(k == result.chosen),
-                "score_kcal_mol": number(item.pose.score),
+                "score_kcal_mol": number(item.pose.score_kcal_mol),
                 "cluster": str(item.cluster),
                 "valid": yes(item.valid),
                 "failed_checks": "; ".join(item.failed),

@@ -35,7 +35,7 @@ class DockRow:
     rank : int
         In the whole list, from 1; 0 for a failure.
     best_conformation : bool
-        No other structure of the same kinase and mutant holds the ligand better.
+        No other structure of the same kinase and mutant holds the ligand better, by score; never without one.
     """
 
     cell: DockCell
@@ -72,7 +72,7 @@ class DockRow:
     @property
     def score(self) -> float:
         """Engine's score of the chosen pose, kcal/mol; NaN for none."""
-        return self.result.best.pose.score if self.result else math.nan
+        return self.result.best.pose.score_kcal_mol if self.result else math.nan
 
     @property
     def chosen_rmsd(self) -> float:
@@ -115,7 +115,7 @@ def collect_rows(plan: DockPlan, store: Store, outcomes: Mapping[str, Outcome]) 
         rows.append(replace(row, rmsds=_rmsds(row)) if plan.redock and row.ok else row)
     if plan.redock:
         return tuple(rows)
-    return _ranked(rows)
+    return rank_rows(rows)
 
 
 def _distinct_stem(cell: DockCell, used: set[str]) -> str:
@@ -138,7 +138,7 @@ def _rmsds(row: DockRow) -> tuple[float, ...]:
     return tuple(symmetry.rmsd(item.pose.coordinates, crystal) for item in row.result.poses)
 
 
-def _ranked(rows: Iterable[DockRow]) -> tuple[DockRow, ...]:
+def rank_rows(rows: Iterable[DockRow]) -> tuple[DockRow, ...]:
     """Order by score, best first; one without score (ATP placed) comes behind them, failures last."""
     listed = list(rows)
     order = sorted(
@@ -155,8 +155,9 @@ def _ranked(rows: Iterable[DockRow]) -> tuple[DockRow, ...]:
     for rank, k in enumerate(order, start=1):
         row = listed[k]
         key = (row.kinase, row.cell.mutant, row.cell.ligand.label)
-        ranked.append(replace(row, rank=rank if row.ok else 0, best_conformation=row.ok and key not in best))
-        if row.ok:
+        scored = row.ok and math.isfinite(row.score)
+        ranked.append(replace(row, rank=rank if row.ok else 0, best_conformation=scored and key not in best))
+        if scored:
             best.add(key)
     return tuple(ranked)
 
@@ -206,7 +207,7 @@ def _summary_row(row: DockRow) -> dict[str, str]:
         "mutant": row.cell.mutant,
         "ligand": row.ligand_label,
         "status": "ok" if row.ok else "failed",
-        "best_conformation": yes(row.best_conformation) if row.ok else "",
+        "best_conformation": yes(row.best_conformation) if math.isfinite(row.score) else "",
         **_common(row),
     }
 
@@ -248,7 +249,7 @@ def _pose_rows(row: DockRow, plan: DockPlan) -> list[dict[str, str]]:
                 "pose": str(pose.rank),
                 "chosen": yes(k == row.result.chosen),
                 "engine": pose.engine,
-                "score_kcal_mol": number(pose.score),
+                "score_kcal_mol": number(pose.score_kcal_mol),
                 "cluster": str(item.cluster),
                 "valid": yes(item.valid),
                 "failed_checks": "; ".join(item.failed),

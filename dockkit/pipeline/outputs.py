@@ -98,7 +98,7 @@ def _write_pose(detail: RowDetail, stem: str, out_dir: Path) -> None:
         return
     properties = {
         "engine": pose.engine,
-        "score_kcal_mol": f"{pose.score:.3f}",
+        "score_kcal_mol": f"{pose.score_kcal_mol:.3f}",
         "rank": str(pose.rank),
         "receptor": pose.receptor,
         "reason": pose.reason,

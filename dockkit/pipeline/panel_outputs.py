@@ -72,7 +72,7 @@ def _write_one(detail: RowDetail, result: StudyResult, out_dir: Path) -> None:
     for name in ("poses", "structures"):
         (out_dir / name).mkdir(parents=True, exist_ok=True)
     stem = file_stem(detail.row.ligand)
-    facts = {"engine": pose.engine, "score_kcal_mol": f"{pose.score:.3f}", "receptor": pose.receptor}
+    facts = {"engine": pose.engine, "score_kcal_mol": f"{pose.score_kcal_mol:.3f}", "receptor": pose.receptor}
     write_sdf(out_dir / "poses" / f"{stem}.sdf", ligand, [pose.coordinates], [{**facts, "reason": pose.reason}])
     state = detail.wild_type
     if state is not None:

@@ -170,7 +170,8 @@ class Pose:
     engine : str
         ``vina``, ``bound`` (from the input) or ``placed`` (ATP on the annotated residues).
     score : float
-        The engine's score, kcal/mol; NaN where the engine has none.
+        The engine's score, kcal/mol, NaN where the engine has none; of a placed nucleotide an energy of restraints in
+        arbitrary units.
     rank : int
         The engine's own rank, 1 for its best.
     features : tuple of (str, float)
@@ -191,3 +192,8 @@ class Pose:
     def __post_init__(self) -> None:
         """Copy, freeze and check the arrays."""
         freeze(self, "coordinates", np.float64, (None, 3))
+
+    @property
+    def score_kcal_mol(self) -> float:
+        """The engine's score, NaN where there is none in kcal/mol, as for a placed nucleotide."""
+        return float("nan") if self.engine == "placed" else self.score
