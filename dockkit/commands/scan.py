@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     made = make_scan(
         arguments.ligand, arguments.structure, kinase=arguments.kinase, chain=arguments.chain,
         numbering=arguments.numbering, residues=residues, coding_sequence=arguments.cds, atp=not arguments.no_atp,
-        out=arguments.out, cache=arguments.cache, run={"jobs": where, "fresh": arguments.fresh and not arguments.dry_run},
+        out=arguments.out, cache=arguments.cache,
+        run={"jobs": where, "fresh": arguments.fresh and not arguments.dry_run},
         scan_settings={name: value for name, value in rules.items() if value is not None},
         **({} if arguments.seed is None else {"seed": arguments.seed}),
     )  # fmt: skip
