@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import mdtraj
 import numpy as np
 import pytest
 from builders import ion, peptide
 
+from dockkit.api.dynamics import _TrajectoryFiles
 from dockkit.cli import main
 from dockkit.core.model import STATE_TERM_NAMES, ComplexState, Pose
 from dockkit.core.records import load_record, save_record
 from dockkit.core.settings import validate_md
+from dockkit.core.task import Task
+from dockkit.execution import Event
 from dockkit.pipeline import dynamics
 from dockkit.pipeline.dynamics import (
     equilibration_stages,
@@ -25,6 +29,7 @@ from dockkit.pipeline.dynamics import (
     run_md_start,
     simulated,
 )
+from dockkit.store import Outcome
 
 TINY = {
     "replicas": 2, "equilibration_ps": 0.1, "production_ps": 0.2, "frame_ps": 0.1, "segment_ps": 0.1, "platform": "CPU",
@@ -185,3 +190,28 @@ def test_the_command_refuses_what_makes_no_sense(tmp_path, capsys):
     assert main(wrong) == 2
     assert "315" in capsys.readouterr().err
     assert not (tmp_path / "out").exists() or json.dumps([p.name for p in (tmp_path / "out").iterdir()])
+
+
+def test_trajectory_files_are_written_again_after_another_length_wrote_over_them(tmp_path):
+    def run(key: str, *, killed: bool = False) -> bool:
+        """Run the only trajectory under this key, and say whether it was computed."""
+        files = _TrajectoryFiles(tmp_path, [SimpleNamespace(trajectories={"mutant": key}, stems={"mutant": "a"})])  # type: ignore[list-item]
+        outcome = Outcome(key, "md", "dynamics", "ok")
+        if key in files.without_lost({known: Outcome(known, "md", "dynamics", "ok") for known in stored}):
+            return False
+        task = Task(key, "md", {}, {}, "dynamics")
+        files.told(None)(Event("started", task))
+        (tmp_path / "a.pdb").touch()
+        if not killed:
+            stored.add(key)
+            files.told(None)(Event("finished", task, outcome))
+        return True
+
+    stored: set[str] = set()
+    assert [run("long"), run("long"), run("short"), run("long"), run("long")] == [True, False, True, True, False]
+    run("short")
+    run("other", killed=True)
+    assert run("short")
+    assert not run("short")
+    (tmp_path / "a.pdb").unlink()
+    assert run("short")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from dockkit.api.studies import compare_study
 from dockkit.core.errors import StoreError
-from dockkit.core.files import store_error
+from dockkit.core.files import atomic_write_text, store_error
 from dockkit.core.model import DynamicsStudy, Trajectory
 from dockkit.core.settings import MdSettings, validate_md
 from dockkit.core.task import Step
@@ -209,13 +210,14 @@ def simulate(
     with FolderLock(folder) as lock:
         store = Store(folder / "store")
         store.clear() if fresh else store.clean()
-        stored = _without_lost_files(stored_outcomes(planned.tasks, store), cells, folder)
+        files = _TrajectoryFiles(trajectory_folder(folder / SIMULATIONS), cells)
+        stored = files.without_lost(stored_outcomes(planned.tasks, store))
         work = MdPlan(planned, cells, md, chosen, warning, stored, folder, workers.count)
         if on_plan is not None:
             on_plan(work)
         outcomes = run_tasks(
-            planned.tasks, store, steps, jobs=workers, on_event=on_event, stored=stored, on_note=on_note, folder=folder,
-            check=lock.check,
+            planned.tasks, store, steps, jobs=workers, on_event=files.told(on_event), stored=stored, on_note=on_note,
+            folder=folder, check=lock.check,
         )  # fmt: skip
         rows = _rows(work, store, outcomes)
         ran_on = ", ".join(sorted({row.platform for row in rows if row.platform})) or chosen
@@ -229,16 +231,50 @@ def _name(structure: str | Path, ligands: Sequence[str | Path], mutations: Seque
     return "md-" + "-".join("".join(c if c.isalnum() else "-" for c in text) for text in parts)[:80].strip("-")
 
 
-def _without_lost_files(stored: dict[str, Outcome], cells: Sequence[MdCell], folder: Path) -> dict[str, Outcome]:
-    """Leave out trajectories whose files are gone, so that they are written again."""
-    place = trajectory_folder(folder / SIMULATIONS)
-    lost = {
-        cell.trajectories[state]
-        for cell in cells
-        for state, stem in cell.stems.items()
-        if not (place / f"{stem}.pdb").is_file()
-    }
-    return {key: outcome for key, outcome in stored.items() if key not in lost}
+class _TrajectoryFiles:
+    """Which task wrote the trajectory files of each name: another length or setting writes over them.
+
+    Parameters
+    ----------
+    place : Path
+        Where the files lie; ``tasks.json`` there says whose they are.
+    cells : sequence of MdCell
+    """
+
+    def __init__(self, place: Path, cells: Sequence[MdCell]) -> None:
+        self._place, self._record = place, place / "tasks.json"
+        self._stems = {cell.trajectories[state]: stem for cell in cells for state, stem in cell.stems.items()}
+        self._writers: dict[str, str] = {}
+
+    def without_lost(self, stored: Mapping[str, Outcome]) -> dict[str, Outcome]:
+        """Leave out trajectories whose files are gone or another task's, so that they are written again."""
+        try:
+            self._writers = dict(json.loads(self._record.read_text(encoding="utf-8")))
+        except FileNotFoundError:  # nothing ran here yet, or an older dockkit did
+            self._writers = {stem: key for key, stem in self._stems.items() if key in stored}
+        except (OSError, ValueError, TypeError):
+            self._writers = {}
+        lost = {
+            key
+            for key, stem in self._stems.items()
+            if self._writers.get(stem) != key or not (self._place / f"{stem}.pdb").is_file()
+        }
+        return {key: outcome for key, outcome in stored.items() if key not in lost}
+
+    def told(self, further: Callable[[Event], None] | None) -> Callable[[Event], None]:
+        """Return a listener that notes who writes which files, and passes events on."""
+
+        def tell(event: Event) -> None:
+            stem = self._stems.get(event.task.key)
+            if stem is not None and event.kind != "reused":
+                self._writers.pop(stem, None)
+                if event.outcome is not None and event.outcome.ok:
+                    self._writers[stem] = event.task.key
+                atomic_write_text(self._record, json.dumps(self._writers, indent=1, sort_keys=True) + "\n")
+            if further is not None:
+                further(event)
+
+        return tell
 
 
 def _rows(work: MdPlan, store: Store, outcomes: Mapping[str, Outcome]) -> tuple[MdRow, ...]:
