@@ -10,6 +10,7 @@ import pytest
 from builders import ion, peptide
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom, rdMolTransforms
+from test_docking import KINASE
 
 from dockkit.core.model import Ligand, Pose
 from dockkit.core.settings import EnergySettings, RescoreSettings
@@ -17,6 +18,7 @@ from dockkit.docking.choose import ENERGY_RANGE, RESCORED, UNREFINED, Refined, c
 from dockkit.docking.molecule import ligand_mol
 from dockkit.docking.starts import starting_conformers
 from dockkit.docking.vina import ligand_pdbqt
+from dockkit.pipeline.dock_steps import DockedLigand, DockedPose, DockSite, run_choice
 from dockkit.pipeline.rescore import choose_refined, rescore_poses
 
 FEATURES = {"hinge_bonds": 1.5, "bridge_bonds": 2.0, "hinge_distance": 3.0}
@@ -67,6 +69,8 @@ def test_a_refined_energy_can_overrule_the_engine_and_the_reason_says_by_how_muc
     assert "best of 2 refined poses by MM-GBSA" in chosen.reason
     assert "preferred to rank 1 (-9.0 kcal/mol), whose MM-GBSA interaction is 8.0 kcal/mol weaker" in chosen.reason
     assert choose_pose(poses, peptide(), ligand, None).rank == 1
+    left = choose_pose(poses[2:], peptide(), ligand, None, n_docked=3)
+    assert left.reason.startswith("rank 3 of 3 by score")
 
 
 def test_poses_that_were_not_refined_come_last_and_the_order_given_does_not_matter():
@@ -78,6 +82,21 @@ def test_poses_that_were_not_refined_come_last_and_the_order_given_does_not_matt
     turned = rank_poses(poses, peptide(), ligand, None, refined(poses, [-30.0, -30.0, math.nan]))
     assert [pose.rank for pose in turned] == [2, 3, 1]
     assert "relative_energy" not in dict(ranked[-1].features)
+
+
+def test_poses_that_failed_a_check_and_a_missing_hinge_are_told_with_the_refined_choice(tmp_path):
+    ligand, nothing = molecule("c1ccncc1"), (np.zeros(0), np.zeros((0, 3)))
+    poses = along_x(ligand, [0.0, 5.0, 10.0], [-9.0, -8.9, -8.8])
+    failed = (("a clash",), (), ())
+    docked = tuple(DockedPose(p, p.rank, 20, f, *nothing) for p, f in zip(poses, failed, strict=True))
+    site = DockSite(peptide(), dataclasses.replace(KINASE, hinge_middle=33), (0.0,) * 3, (20.0,) * 3, "given")
+    params = {"rescore": {"max_poses": 0}, "energy": {}}
+    inputs = {"site": site, "ligand": ligand, "parameters": None, "poses": DockedLigand(docked, 1, "")}
+    result = run_choice(params, inputs, tmp_path)
+    assert result.best.pose.rank == 2
+    assert result.reason.startswith("rank 2 of 3 by score")
+    assert "could not be judged as a kinase's" in result.reason
+    assert result.reason.endswith("1 of 3 poses failed a check and were passed over.")
 
 
 def test_rescoring_prefers_contact_with_the_negative_side_chain_and_is_a_property_of_the_pose():

@@ -102,6 +102,7 @@ def choose_pose(
     ligand: Ligand,
     kinase: Kinase | None,
     refined: Sequence[Refined | None] | None = None,
+    n_docked: int | None = None,
 ) -> Pose:
     """Return the pose with the best rank score, its features and the reason filled in.
 
@@ -118,6 +119,8 @@ def choose_pose(
     refined : sequence of Refined or None, optional
         Each pose after minimisation, None for one that was not refined. Where any was, only those that were are
         candidates, and the kinase features are those of the refined geometry.
+    n_docked : int, optional
+        Poses that the engine ranked, where some of them are not among ``poses``.
 
     Returns
     -------
@@ -130,7 +133,7 @@ def choose_pose(
         No poses, or the receptor lacks a hinge residue.
     """
     judged = _judge(poses, receptor, ligand, kinase, refined)
-    return dataclasses.replace(_described(judged[0]), reason=_reason(judged, len(poses)))
+    return dataclasses.replace(_described(judged[0]), reason=_reason(judged, n_docked or len(poses)))
 
 
 def rank_poses(

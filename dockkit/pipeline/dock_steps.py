@@ -286,20 +286,28 @@ def run_choice(params: Params, inputs: Inputs, work_dir: Path) -> DockedLigand:
     result: DockedLigand = inputs["poses"]
     if len(result.poses) < 2:
         return result
-    good = [item for item in result.poses if item.valid is not False] or list(result.poses)
-    best = choose_refined(
-        [item.pose for item in good],
-        counted(site.receptor, site.kinase),
-        inputs["ligand"],
-        site.kinase,
-        inputs["parameters"],
-        RescoreSettings(**params["rescore"]),
-        EnergySettings(**params["energy"]),
-    )
-    chosen = next(k for k, item in enumerate(result.poses) if item.pose.rank == best.rank)
+    good = [k for k, item in enumerate(result.poses) if item.valid is not False] or list(range(len(result.poses)))
+    candidates = [result.poses[k].pose for k in good]
+    receptor, ligand, parameters = counted(site.receptor, site.kinase), inputs["ligand"], inputs["parameters"]
+    said = _passed_over(len(result.poses), len(good), any(item.failed for item in result.poses))
+    kinase: Kinase | None = site.kinase
+    try:
+        choose_pose(candidates, receptor, ligand, kinase)
+    except DockingError as error:
+        kinase, said = None, f" It could not be judged as a kinase's ({error}).{said}"
+    rescore, energy = RescoreSettings(**params["rescore"]), EnergySettings(**params["energy"])
+    best = choose_refined(candidates, receptor, ligand, kinase, parameters, rescore, energy, len(result.poses))
+    chosen = next(k for k in good if result.poses[k].pose.rank == best.rank)
     poses = list(result.poses)
     poses[chosen] = dataclasses.replace(poses[chosen], pose=best)
-    return DockedLigand(tuple(poses), chosen, best.reason)
+    return DockedLigand(tuple(poses), chosen, best.reason + said)
+
+
+def _passed_over(n_poses: int, n_good: int, any_failed: bool) -> str:
+    """Say how many poses failed a check, all of them being good where all fail."""
+    if n_good < n_poses:
+        return f" {n_poses - n_good} of {n_poses} poses failed a check and were passed over."
+    return " Every pose fails a check." if any_failed else ""
 
 
 Found = list[tuple[Pose, FloatArray | None]]
@@ -358,15 +366,12 @@ def _chosen(
 ) -> tuple[int, str]:
     """Return the index of the chosen pose and why; one that fails a check only where all do."""
     good = [k for k, check in enumerate(checks) if check is None or check.valid] or list(range(len(poses)))
-    left_out = len(poses) - len(good)
-    said = f" {left_out} of {len(poses)} poses failed a check and were passed over." if left_out else ""
-    if len(good) == len(poses) and any(check is not None and not check.valid for check in checks):
-        said = " Every pose fails a check."
+    said = _passed_over(len(poses), len(good), any(check is not None and not check.valid for check in checks))
     if poses[0].reason:
         return 0, poses[0].reason
     candidates = [poses[k] for k in good]
     try:
-        best = choose_pose(candidates, receptor, ligand, kinase)
+        best = choose_pose(candidates, receptor, ligand, kinase, n_docked=len(poses))
     except DockingError as error:
         return good[0], f"the engine's best score; the pose could not be judged as a kinase's ({error}).{said}"
     return next(k for k in good if poses[k].rank == best.rank), best.reason + said
@@ -377,8 +382,8 @@ DOCK_STEPS: dict[str, Step] = {
     "dock-structure": Step("1", run_structure),
     "dock-site": Step("1", run_site),
     "dock-fresh": Step("1", run_fresh),
-    "dock-poses": Step("1", run_poses),
+    "dock-poses": Step("2", run_poses),
     "parameters": STEPS["parameters"],
-    "dock-choice": Step("1", run_choice),
+    "dock-choice": Step("2", run_choice),
 }
 """Beside a study's own steps."""

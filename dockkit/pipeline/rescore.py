@@ -150,6 +150,7 @@ def choose_refined(
     parameters: LigandParameters,
     settings: RescoreSettings,
     energy: EnergySettings,
+    n_docked: int | None = None,
 ) -> Pose:
     """Choose a pose by score, kinase features and, of the most promising poses, refined energies.
 
@@ -164,6 +165,8 @@ def choose_refined(
     settings : RescoreSettings
         ``max_poses`` 0: nothing is refined.
     energy : EnergySettings
+    n_docked : int, optional
+        As for :func:`dockkit.docking.choose.choose_pose`.
 
     Returns
     -------
@@ -178,7 +181,7 @@ def choose_refined(
         Receptor or ligand have no parameters.
     """
     refined = refine_promising(poses, receptor, ligand, kinase, parameters, settings, energy)
-    return choose_pose(poses, receptor, ligand, kinase, refined)
+    return choose_pose(poses, receptor, ligand, kinase, refined, n_docked)
 
 
 def refine_promising(
