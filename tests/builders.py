@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import random
 
 import numpy as np
 import openmm
@@ -32,6 +33,7 @@ def peptide(sequence: str = "AKTIFDG") -> Receptor:
     modeller = app.Modeller(topology, heavy * unit.angstrom)
     platform = openmm.Platform.getPlatformByName("Reference")
     force_field = app.ForceField("amber14/protein.ff14SB.xml")
+    random.seed(7)  # OpenMM places hydrogens at random before it minimises them
     modeller.addHydrogens(force_field, pH=7.0, platform=platform)
     system = force_field.createSystem(modeller.topology)
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
