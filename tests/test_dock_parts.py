@@ -29,12 +29,14 @@ from dockkit.docking.flexible import (
     dock_flexible,
     flexible_residues,
     parse_flexible,
+    requests_after,
     split_receptor,
     turned_receptor,
 )
 from dockkit.docking.molecule import ligand_mol
 from dockkit.docking.receptor import receptor_pdbqt
 from dockkit.docking.vina import ligand_pdbqt
+from dockkit.mutation import parse_variant
 
 ENGINE_FILE = Path(__file__).with_name("engine_of_one_point.py")
 
@@ -243,6 +245,14 @@ def test_residues_that_move_are_found_by_number_and_role():
     ):
         with pytest.raises(InputError, match=match):
             flexible_residues(receptor, kinase, parse_flexible([text]), "uniprot")
+
+
+def test_a_residue_that_moves_is_followed_through_its_mutation():
+    requests = parse_flexible(["T313,F315", "gatekeeper"])
+    isoleucine = requests_after(requests, parse_variant("T313I"))
+    assert [request.label for request in isoleucine] == ["I313", "F315", "gatekeeper"]
+    assert [request.label for request in requests_after(requests, parse_variant("F315A"))] == ["T313", "gatekeeper"]
+    assert requests_after(requests, parse_variant("S313I"))[0].label == "T313"  # a wrong letter stays one
 
 
 def test_rigid_and_moving_part_are_the_whole_receptor():

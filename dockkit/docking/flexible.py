@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +25,7 @@ from vina import Vina
 
 from dockkit.core.errors import DockingError, InputError, StructureError
 from dockkit.core.geometry import dihedral, rotate_about
-from dockkit.core.model import FloatArray, Kinase, Ligand, Numbering, Pose, Receptor
+from dockkit.core.model import FloatArray, Kinase, Ligand, Numbering, Pose, Receptor, Variant
 from dockkit.core.residues import one_letter, residue_templates
 from dockkit.core.settings import DockingSettings
 from dockkit.docking.merge import MIN_POSE_RMSD
@@ -90,6 +90,32 @@ def parse_flexible(texts: Iterable[str]) -> tuple[FlexibleRequest, ...]:
         if request in found:
             raise InputError(f"--flexible '{word}' is given twice")
         found.append(request)
+    return tuple(found)
+
+
+def requests_after(requests: Sequence[FlexibleRequest], variant: Variant) -> tuple[FlexibleRequest, ...]:
+    """Return requests as they hold in a mutant: a residue named by its wild-type letter has the mutant's.
+
+    Parameters
+    ----------
+    requests : sequence of FlexibleRequest
+    variant : Variant
+        Under the numbering of the requests.
+
+    Returns
+    -------
+    tuple of FlexibleRequest
+        Without residues that the mutation leaves no side chain that turns (Ala, Gly, Pro).
+    """
+    made = {site.number: site for site in variant.substitutions}
+    found = []
+    for request in requests:
+        site = made.get(request.number)
+        if site is None or request.word or request.chain not in ("", site.chain or request.chain):
+            found.append(request)
+        elif site.mutant not in "AGP":
+            meant = request.letter and site.wild_type in ("", request.letter)
+            found.append(replace(request, letter=site.mutant) if meant else request)
     return tuple(found)
 
 

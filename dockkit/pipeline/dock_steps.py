@@ -22,7 +22,7 @@ from dockkit.docking.checks import Validity, check_poses
 from dockkit.docking.choose import choose_pose
 from dockkit.docking.clusters import leader_clusters
 from dockkit.docking.engines import find_engine
-from dockkit.docking.flexible import flexible_residues, parse_flexible
+from dockkit.docking.flexible import flexible_residues, parse_flexible, requests_after
 from dockkit.docking.search import dock_kinase
 from dockkit.ligand import load_ligand, to_rdkit
 from dockkit.ligand.conformer import embed, positions
@@ -188,9 +188,12 @@ def run_site(params: Params, inputs: Inputs, work_dir: Path) -> DockSite:
     receptor, notes = _mutated(target, params["mutation"], numbering)
     box = _box(params["box"], target)
     check_box(box, receptor)
-    moving = flexible_residues(counted(receptor, kinase), kinase, parse_flexible(params["flexible"]), numbering)
+    requests = parse_flexible(params["flexible"])
+    if params["mutation"]:
+        requests = requests_after(requests, parse_variant(params["mutation"]))
+    moving = flexible_residues(counted(receptor, kinase), kinase, requests, numbering)
     if params["flexible"] and not moving:
-        notes = (*notes, "no side chain can move: the gatekeeper has none that turns")
+        notes = (*notes, f"no side chain moves: {', '.join(params['flexible'])} has none that turns here")
     if reference is not None and target.covalent:
         notes = (*notes, f"{target.reference_label} is bonded to {target.covalent} in the structure")
     return DockSite(receptor, kinase, box.center, box.size, box.source, moving, notes)
@@ -380,7 +383,7 @@ def _chosen(
 DOCK_STEPS: dict[str, Step] = {
     "ligand": STEPS["ligand"],
     "dock-structure": Step("1", run_structure),
-    "dock-site": Step("1", run_site),
+    "dock-site": Step("2", run_site),
     "dock-fresh": Step("1", run_fresh),
     "dock-poses": Step("2", run_poses),
     "parameters": STEPS["parameters"],
