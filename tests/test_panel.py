@@ -17,7 +17,7 @@ from dockkit.kinase import load_kinase
 from dockkit.pipeline import panel_outputs
 from dockkit.pipeline.cover import cluster, covers, hold_probability
 from dockkit.pipeline.mutation_tables import read_mutations
-from dockkit.pipeline.panel import split_inhibitors
+from dockkit.pipeline.panel import panel_study, split_inhibitors
 from dockkit.report.heatmap import draw_cover, draw_panel
 
 MAF = """#version 2.4
@@ -306,3 +306,11 @@ def test_every_bundled_panel_can_be_planned():
         made = make_panel(study=name)
         planned = api.plan_study(made.study)
         assert len(planned.cells) == len(made.study.mutations) * (len(made.study.inhibitors) + 1)
+
+
+def test_structures_of_the_settings_stand_where_none_is_given_beside_them():
+    given = {"structures": {"dfg_in": "abl1-1iep", "chain": "A"}}
+    study = panel_study(["T315I"], ["imatinib"], kinase="ABL1", settings=given).study
+    assert (study.structures.dfg_in, study.structures.dfg_out, study.structures.chain) == ("abl1-1iep", "", "A")
+    study = panel_study(["T315I"], ["imatinib"], structure="abl1-dfg-in", settings=given).study
+    assert (study.structures.dfg_in, study.structures.dfg_out) == ("abl1-dfg-in", "abl1-dfg-in")

@@ -90,8 +90,7 @@ def panel_study(
     given = dict(settings or {})
     if not kinase and not structure:
         raise SettingsError("give a kinase (--kinase ABL1) or a structure (--structure FILE)")
-    where = name_or_path(structure, cache)
-    structures = {**given.pop("structures", {}), "dfg_in": where, "dfg_out": where, "chain": chain}
+    structures = structures_given(given.pop("structures", {}), structure, chain, cache)
     names = split_inhibitors(inhibitors)
     base = {"name": "panel", "kinase": kinase, "numbering": numbering, "structures": structures, **given}
     own = resolve_kinase(validate_study({**base, "mutations": [PLACEHOLDER], "inhibitors": names}, "panel"))
@@ -109,6 +108,16 @@ def panel_study(
     }
     notes = [f"{listed.other_genes} rows about other genes were left out"] if listed.other_genes else []
     return PanelStudy(validate_study(data, "panel"), refused, tuple(notes))
+
+
+def structures_given(
+    settings: Mapping[str, Any], structure: str, chain: str, cache: str | Path | None
+) -> dict[str, Any]:
+    """Return the structures of a study: those of its settings, but for what is given beside them."""
+    found = dict(settings)
+    if structure:
+        found.update(dict.fromkeys(("dfg_in", "dfg_out"), name_or_path(structure, cache)))
+    return {**found, "chain": chain} if chain else found
 
 
 def _title(kinase: Kinase, count: int, inhibitors: Sequence[str]) -> str:

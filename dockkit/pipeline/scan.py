@@ -20,7 +20,7 @@ from dockkit.core.residues import amino_acids, one_letter
 from dockkit.core.settings import ScanSettings, Study, validate_study
 from dockkit.core.units import thermal_energy
 from dockkit.pipeline.cover import hold_probability
-from dockkit.pipeline.prepare import name_or_path
+from dockkit.pipeline.panel import structures_given
 from dockkit.pipeline.templates import Templates, resolve_kinase
 
 
@@ -101,8 +101,7 @@ def probe_study(
     given = dict(settings or {})
     if not kinase and not structure:
         raise SettingsError("give a structure (--structure FILE), or a kinase of the library (--kinase ABL1)")
-    where = name_or_path(structure, cache)
-    structures = {**given.pop("structures", {}), "dfg_in": where, "dfg_out": where, "chain": chain}
+    structures = structures_given(given.pop("structures", {}), structure, chain, cache)
     data = {
         "name": "scan", "kinase": kinase, "numbering": numbering, "inhibitors": [ligand], "md": {"enabled": False},
         "structures": structures, **given,
