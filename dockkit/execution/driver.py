@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import Final, Literal
 
 from dockkit.core.errors import StoreError
@@ -109,14 +113,39 @@ def run_tasks(
         driver = _Driver(tasks, stored, recorder, on_event, on_note)
         driver.reuse()
         if not driver.schedule.finished:
-            with make_executor(workers, store, steps, folder / RUN_FOLDER, driver) as executor:
+            with (
+                _interrupts_noticed() as interrupted,
+                make_executor(workers, store, steps, folder / RUN_FOLDER, driver) as executor,
+            ):
                 while not driver.schedule.finished:
                     driver.submit(executor)
                     for outcome in executor.wait(CHECK_SECONDS):
                         driver.take(outcome)
+                    if interrupted():
+                        raise KeyboardInterrupt
                     if check is not None:
                         check()
     return driver.schedule.outcomes
+
+
+@contextmanager
+def _interrupts_noticed() -> Iterator[Callable[[], bool]]:
+    """Yield what tells whether Ctrl-C was pressed, since Python swallows the exception in a finaliser."""
+    seen: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield lambda: False
+        return
+
+    def notice(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, notice)
+    try:
+        yield lambda: bool(seen)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Driver:
