@@ -16,7 +16,8 @@ from dockkit.cli import main
 from dockkit.core.errors import InputError, SettingsError
 from dockkit.core.library import library_dir
 from dockkit.core.model import Pose, Variant
-from dockkit.pipeline.dock import DockCell, DockLigand, DockStructure
+from dockkit.core.settings import validate_dock
+from dockkit.pipeline.dock import DockCell, DockLigand, DockStructure, plan_docking
 from dockkit.pipeline.dock_rows import DockRow, rank_rows
 from dockkit.pipeline.dock_steps import DockedLigand, DockedPose
 from dockkit.structure import read_structure
@@ -97,6 +98,13 @@ def test_again_nothing_is_computed_and_other_processes_give_the_same(done, ligan
     for name in ("poses", "receptors"):
         for path in (other.out / name).iterdir():
             assert path.read_bytes() == (done.out / name / path.name).read_bytes()
+
+
+def test_wild_type_and_mutants_are_searched_with_one_seed():
+    plan = plan_docking([STRUCTURE], ["c1ccc2[nH]ncc2c1"], ["F80A"], validate_dock({"seed": 3}))
+    searches = [task for task in plan.tasks if task.step == "dock-poses"]
+    assert len(searches) == 2
+    assert len({task.params["seed"] for task in searches}) == 1
 
 
 def test_placed_atp_has_no_score_and_stands_behind_every_docked_ligand():

@@ -273,7 +273,7 @@ class _Builder:
                 "engine": str(Path(engine).resolve()) if engine.endswith(".py") else engine,
                 "checks": s.checks,
                 "cluster_angstrom": s.cluster_angstrom,
-                "seed": derive_seed(s.seed, "dock", ligand.label, structure.label, variant.label),
+                "seed": derive_seed(s.seed, "dock", ligand.label, structure.label),
                 "cpu": 1,
             },
             {"site": keys["site"], "ligand": keys["ligand"]},
