@@ -6,12 +6,13 @@ The expected ddG of one mutation with one inhibitor is
 
 and its predictive distribution Student's t around it with the scale
 
-    scale^2 = floor^2 + (near exp(-d / length))^2 + (charged |dq|)^2 + standard error^2, times the widening factors
+    scale = widening sqrt(floor^2 + (near exp(-d / length))^2 + (charged |dq|)^2 + standard error^2)
 
 where ``d`` is the distance from the mutated residue to the ligand, ``n`` is 1 (0 where nothing is mutated) and ``dq``
-the change of charge. The offset says that a change beside an inhibitor which was made for the wild type costs affinity
-more often than it gains any. The parameters, what they were fitted on, and what they are worth on drugs that the fit
-did not see are in ``core/data/calibration.json``, written by ``benchmarks/fit_calibration.py``.
+the change of charge; where there is one, ``slope_charged`` multiplies both slopes. The offset says that a change beside
+an inhibitor which was made for the wild type costs affinity more often than it gains any. The parameters, what they
+were fitted on, and what they are worth on drugs that the fit did not see are in ``core/data/calibration.json``, written
+by ``benchmarks/fit_calibration.py``.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Features:
     ddg : Estimate
         Physical ddG of binding, kcal/mol.
     distance_angstrom : float
-        Shortest distance of heavy atoms between the mutated residue(s) and the ligand, wild type or mutant;
+        Shortest distance from a heavy atom of the mutated residue(s) to any atom of the ligand, wild type or mutant;
         infinite where nothing is mutated.
     charge_change : int
         Formal charge of the mutant less that of the wild type, e.

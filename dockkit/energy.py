@@ -6,8 +6,8 @@ cancel and
     dE = E_vdW + E_Coulomb / eps_in + [G_GB(complex) - G_GB(receptor) - G_GB(ligand)] + gamma dSASA
 
 with the OBC2 generalised Born model (Onufriev, Bashford, Case, Proteins 2004, 55, 383) and a surface term of
-0.0072 kcal/mol/A^2 (Still et al., J. Am. Chem. Soc. 1990, 112, 6127). Entropy and strain are left out: both cancel
-to within their noise between wild type and mutant.
+0.0072 kcal/mol/A^2 (Still et al., J. Am. Chem. Soc. 1990, 112, 6127). Entropy is left out; the strain of a relaxed
+state is added where its legs are minimised (:mod:`dockkit.pipeline.legs`).
 """
 
 from __future__ import annotations
