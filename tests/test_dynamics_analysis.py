@@ -367,6 +367,16 @@ def test_effective_ddg_is_the_inhibitors_less_atps():
         compare_legs([], "T313I", None)
 
 
+def test_several_inhibitors_are_told_by_their_names():
+    first, atp, _ = legs()
+    named = [dataclasses.replace(first, ligand=dataclasses.replace(first.ligand, name=name)) for name in ("one", "two")]
+    study = compare_legs([*named, atp], "T313I", None)
+    heads = [text.rsplit(" ", 4)[0] for text in study.words]
+    assert heads == [
+        "ddG of one", "ddG of two", "ddG of ATP", "effective ddG (one less ATP)", "effective ddG (two less ATP)"
+    ]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("dynamics")

@@ -113,7 +113,7 @@ def compare_legs(
         raise InputError(f"{variant}: no trajectories to compare; run the dynamics of wild type and mutant first")
     comparisons = tuple(compare_leg(leg, kinase, numbering) for leg in legs)
     inhibitor, atp = _ddg(comparisons, "inhibitor"), _ddg(comparisons, "ATP")
-    effective = Estimate(inhibitor.value - atp.value, float(np.hypot(inhibitor.sem, atp.sem)), min(inhibitor.n, atp.n))
+    effective = _less(inhibitor, atp)
     return DynamicsStudy(
         variant=variant,
         kinase=kinase.gene if kinase is not None else "",
@@ -121,18 +121,29 @@ def compare_legs(
         ddg_inhibitor=inhibitor,
         ddg_atp=atp,
         ddg_effective=effective,
-        words=_answer(inhibitor, atp, effective),
+        words=_answer(comparisons, atp),
     )
 
 
-def _answer(inhibitor: Estimate, atp: Estimate, effective: Estimate) -> tuple[str, ...]:
+def _less(inhibitor: Estimate, atp: Estimate) -> Estimate:
+    """Return the effective ddG: what the inhibitor loses less what ATP loses."""
+    return Estimate(inhibitor.value - atp.value, float(np.hypot(inhibitor.sem, atp.sem)), min(inhibitor.n, atp.n))
+
+
+def _answer(comparisons: Sequence[DynamicsComparison], atp: Estimate) -> tuple[str, ...]:
+    """Return the energies in words; where there are several inhibitors, by their names."""
+    found = [item for item in comparisons if item.role == "inhibitor" and np.isfinite(item.ddg.value)]
+    several = len(found) > 1
+    values = [(f"ddG of {item.ligand if several else 'the inhibitor'}", item.ddg) for item in found]
+    values.append(("ddG of ATP", atp))
+    values += [
+        (f"effective ddG ({item.ligand if several else 'inhibitor'} less ATP)", _less(item.ddg, atp)) for item in found
+    ]
     out = []
-    for name, value in (
-        ("ddG of the inhibitor", inhibitor), ("ddG of ATP", atp), ("effective ddG (inhibitor less ATP)", effective),
-    ):  # fmt: skip
+    for name, value in values:
         if np.isfinite(value.value):
             error = f"{value.sem:.2f}" if np.isfinite(value.sem) else "unknown"
-            out.append(f"{name} {value.value:+.2f} ± {error} kcal/mol".replace("-", "\N{MINUS SIGN}"))
+            out.append(name + f" {value.value:+.2f} ± {error} kcal/mol".replace("-", "\N{MINUS SIGN}"))
     return tuple(out)
 
 
