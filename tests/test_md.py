@@ -29,6 +29,7 @@ from dockkit.pipeline.dynamics import (
     run_md_start,
     simulated,
 )
+from dockkit.pipeline.dynamics_plan import clear_simulations
 from dockkit.store import Outcome
 
 TINY = {
@@ -215,3 +216,14 @@ def test_trajectory_files_are_written_again_after_another_length_wrote_over_them
     assert not run("short")
     (tmp_path / "a.pdb").unlink()
     assert run("short")
+
+
+def test_a_fresh_run_removes_segments_and_nothing_else(tmp_path):
+    own, other = tmp_path / "0123456789abcdef" / "replica-7", tmp_path / "notes"
+    for folder in (own, other):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    clear_simulations(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+    assert (other / "file").is_file()
+    clear_simulations(tmp_path / "missing")

@@ -16,7 +16,7 @@ from dockkit.core.settings import MdSettings, validate_md
 from dockkit.core.task import Step
 from dockkit.execution import Event, FolderLock, Workers, run_tasks, stored_outcomes
 from dockkit.pipeline.dynamics import MD_STEPS, MdReplica, MdStart, trajectory_folder
-from dockkit.pipeline.dynamics_plan import MdCell, plan_dynamics
+from dockkit.pipeline.dynamics_plan import MdCell, clear_simulations, plan_dynamics
 from dockkit.pipeline.dynamics_results import (
     MdProgress,
     MdRow,
@@ -162,7 +162,7 @@ def simulate(
     jobs : int or Workers, optional
         Processes; default one per usable core, or one where a graphics card does the work; or which executor and site.
     fresh : bool
-        Throw away what is stored.
+        Throw away what is stored, segments of simulations too.
     on_plan, on_event, on_note : callable, optional
         Called with the plan before work starts, for each task reused, started and finished, and with a sentence where a
         task is tried again.
@@ -198,7 +198,8 @@ def simulate(
         workers = replace(workers, jobs=1)
     steps: dict[str, Step] = {**STEPS, **MD_STEPS}
     folder = Path(out) if out is not None else Path(study.name)
-    planned, cells = plan_dynamics(plan(study, steps), md, (folder / SIMULATIONS).resolve(), steps, apo=apo)
+    work_folder = (folder / SIMULATIONS).resolve()
+    planned, cells = plan_dynamics(plan(study, steps), md, work_folder, steps, apo=apo)
     if dry_run:
         if on_plan is not None:
             on_plan(MdPlan(planned, cells, md, chosen, warning, {}, folder, workers.count))
@@ -210,6 +211,8 @@ def simulate(
     with FolderLock(folder) as lock:
         store = Store(folder / "store")
         store.clear() if fresh else store.clean()
+        if fresh:
+            clear_simulations(work_folder)
         files = _TrajectoryFiles(trajectory_folder(folder / SIMULATIONS), cells)
         stored = files.without_lost(stored_outcomes(planned.tasks, store))
         work = MdPlan(planned, cells, md, chosen, warning, stored, folder, workers.count)

@@ -14,6 +14,7 @@ from dockkit.core.settings import Study, bundled_studies, load_study, validate_s
 from dockkit.core.task import Step
 from dockkit.execution import Event, FolderLock, Workers, as_workers, run_tasks, stored_outcomes
 from dockkit.pipeline.collect import collect
+from dockkit.pipeline.dynamics_plan import clear_simulations
 from dockkit.pipeline.outputs import write_outputs
 from dockkit.pipeline.plan import Plan, plan
 from dockkit.pipeline.steps import STEPS
@@ -192,7 +193,8 @@ def execute(
     workers = as_workers(jobs)
     table = STEPS if steps is None else steps
     folder = Path(out) if out is not None else Path(study.name)
-    planned = plan(study, table, (folder / "md").resolve())
+    simulations = (folder / "md").resolve()
+    planned = plan(study, table, simulations)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -200,6 +202,8 @@ def execute(
     with FolderLock(folder) as lock:
         store = Store(folder / "store", remember=64)
         store.clear() if fresh else store.clean()
+        if fresh:
+            clear_simulations(simulations)
         stored = stored_outcomes(planned.tasks, store)
         if on_plan is not None:
             on_plan(planned, stored, folder, workers.count)

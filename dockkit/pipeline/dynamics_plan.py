@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -137,3 +139,16 @@ def file_stem(*parts: str) -> str:
     """Return a file name of letters, digits, dots and dashes."""
     text = "_".join(parts)
     return "".join(c if c.isalnum() or c in "._-" else "-" for c in text)
+
+
+def clear_simulations(folder: Path) -> None:
+    """Remove the segments of every simulation in a folder, and nothing else that lies there.
+
+    Parameters
+    ----------
+    folder : Path
+        Where simulations live from run to run; need not exist.
+    """
+    for child in folder.glob("*/"):
+        if re.fullmatch(r"[0-9a-f]{16}", child.name) and child.is_dir() and not child.is_symlink():
+            shutil.rmtree(child, ignore_errors=True)
