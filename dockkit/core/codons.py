@@ -129,8 +129,8 @@ def read_coding_sequence(path: str | Path, protein: str, name: str) -> dict[int,
     """Return the codon of each residue of a protein from a FASTA file of its coding sequence.
 
     The coding sequence may be a part of the whole one, and may lie within a transcript: the frame and the place are
-    found by the translation, of which at least 20 residues in a row must be the protein's. Up to 5 that differ (variants)
-    have no codon.
+    found by the translation, of which at least 20 residues in a row must be the protein's. Up to 5 residues that differ
+    (variants) have no codon.
 
     Parameters
     ----------
