@@ -87,6 +87,10 @@ def test_a_ligand_that_is_not_there_is_told_with_what_is(complex_file):
 def test_bundled_names_files_and_nonsense_are_told_apart(tmp_path):
     assert name_or_path("abl1-1iep") == "abl1-1iep"
     assert name_or_path("") == ""
+    own = tmp_path / "abl1-1iep.pdb"
+    own.write_text("REMARK a file of the user's with a library structure's name\n", encoding="utf-8")
+    assert name_or_path(str(own)) == str(own)
+    assert name_or_path(str(library_dir("structures") / find_entry("abl1-1iep").file)) == "abl1-1iep"
     with pytest.raises(StructureError, match="no such structure file"):
         name_or_path(str(tmp_path / "absent.pdb"))
 

@@ -21,7 +21,7 @@ from dockkit.ligand import expand_ligands
 from dockkit.mutation import mentioned_gene
 from dockkit.pipeline.dock_steps import DOCK_STEPS
 from dockkit.pipeline.plan import derive_seed
-from dockkit.pipeline.prepare import find_structure
+from dockkit.pipeline.prepare import bundled_entry, find_structure
 from dockkit.pipeline.templates import sha256_of
 from dockkit.pipeline.variants import parse_mutations
 from dockkit.structure import catalogue
@@ -185,11 +185,10 @@ def plan_redocking(
 
 
 def _structures(texts: Iterable[str], cache: str | Path | None) -> list[DockStructure]:
-    entries = {entry.name: entry for entry in catalogue()}
     found: list[DockStructure] = []
     for text in texts:
         located, name = find_structure(text, cache)
-        entry = entries.get(name)
+        entry = bundled_entry(located, name)
         if entry is not None:
             files = [library_dir("structures") / part for part in (entry.file, entry.bound_ligand_file) if part]
             item = DockStructure(name, name, sha256_of(fingerprint(entry), *files))
@@ -237,6 +236,7 @@ class _Builder:
         self._engine = engine_content(settings.docking.engine)
         folder = library_dir("ligands") / "parameters"
         self._parameters = sha256_of(*sorted(path for path in folder.glob("*") if path.is_file()))
+        self._kinases = sha256_of(library_dir("structures") / "kinases.toml")
         self.tasks: dict[str, Task] = {}
 
     def _add(
@@ -318,7 +318,7 @@ class _Builder:
             },
             {},
             f"structure {structure.label}",
-            {"structure": structure.content},
+            {"structure": structure.content, "kinases": self._kinases},
         )
 
     def _ligand(self, ligand: DockLigand, structure: DockStructure, structure_key: str) -> str:

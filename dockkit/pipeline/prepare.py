@@ -11,7 +11,7 @@ import numpy as np
 
 from dockkit.core.errors import LigandError, StructureError
 from dockkit.core.library import library_dir
-from dockkit.core.model import Change, FloatArray, IntArray, Kinase, Ligand, Receptor
+from dockkit.core.model import Change, FloatArray, IntArray, Kinase, Ligand, Receptor, StructureEntry
 from dockkit.core.settings import PreparationSettings
 from dockkit.kinase import (
     annotate_sequence,
@@ -151,6 +151,20 @@ def find_structure(text: str, cache: str | Path | None = None) -> tuple[Located,
     return located, located.path.name.split(".")[0] if located.kind == "file" else located.identifier
 
 
+def bundled_entry(located: Located, name: str) -> StructureEntry | None:
+    """Return the library's entry that :func:`find_structure` found; None for a file of the user's, whatever its name.
+
+    Parameters
+    ----------
+    located, name
+        What :func:`find_structure` returned.
+    """
+    entry = next((entry for entry in catalogue() if entry.name == name), None)
+    if entry is None or located.path.resolve() != (library_dir("structures") / entry.file).resolve():
+        return None
+    return entry
+
+
 def name_or_path(text: str, cache: str | Path | None = None) -> str:
     """Return the name of a bundled structure as it is, and the path of any other; '' stays ''.
 
@@ -162,7 +176,7 @@ def name_or_path(text: str, cache: str | Path | None = None) -> str:
     if not text:
         return ""
     located, name = find_structure(text, cache)
-    return name if any(entry.name == name for entry in catalogue()) else str(located.path)
+    return name if bundled_entry(located, name) else str(located.path)
 
 
 def choose_chain(path: Path, ligand_code: str) -> tuple[str, tuple[Change, ...]]:
