@@ -310,7 +310,10 @@ def test_vina_with_moving_side_chains_scores_as_without_them_in_the_place_it_fou
     moving = tuple(residue(receptor, number) for number in (313, 315))
     center = receptor.coordinates.mean(axis=0)
     options = DockingSettings(exhaustiveness=1, n_poses=1)
-    ((pose, xyz),) = dock_flexible(receptor, ligand, moving, center, (18.0, 18.0, 18.0), options, 5, 1)
+    ((pose, xyz),) = dock_flexible(receptor, ligand, moving, center, (18.0, 18.0, 18.0), options, 3, 1)
+    hinges = receptor.coordinates[(receptor.atom_names == "CA") & np.isin(receptor.atom_residue, moving)]
+    gap = np.linalg.norm(pose.coordinates[:, None] - hinges[None], axis=-1).min()
+    assert gap > 4.5, "Vina does not see the C-alpha of a moving residue; a pose beside one cannot be compared"
     moved = dataclasses.replace(receptor, coordinates=xyz)
     changed = {
         int(receptor.author_numbers[r]) for r in receptor.atom_residue[np.abs(xyz - receptor.coordinates).max(1) > 1e-6]

@@ -176,7 +176,8 @@ def test_cores_follow_the_allocation(monkeypatch):
 
 
 DRIVER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with Ctrl-C ignored
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from fake_steps import STEPS
