@@ -128,6 +128,8 @@ def _labels(molecule: Chem.Mol, name: str) -> dict[str, Any]:
             force_field = _sage()
             typed = Molecule.from_rdkit(molecule, allow_undefined_stereo=True, hydrogens_are_explicit=True)
             labels: dict[str, Any] = force_field.label_molecules(typed.to_topology())[0]
+        except OSError:  # a missing file or folder is no fault of the molecule
+            raise
         except Exception as error:  # the toolkit raises a dozen kinds, all meaning the same here
             smiles = Chem.MolToSmiles(Chem.RemoveHs(molecule))
             raise ForceFieldError(
