@@ -140,7 +140,7 @@ class BindingEnergy:
         ]
         return areas[0] - areas[1] - areas[2]
 
-    def per_residue(self, coordinates: FloatArray) -> tuple[FloatArray, float]:
+    def per_residue(self, coordinates: FloatArray) -> FloatArray:
         """Return what each residue's direct interaction with the ligand is worth.
 
         Parameters
@@ -150,11 +150,9 @@ class BindingEnergy:
 
         Returns
         -------
-        contributions : (n_residues, 3) float
-            vdW, Coulomb and GB screening between residue and ligand, kcal/mol.
-        desolvation : float
-            What belongs to no pair: the change of GB self and intramolecular terms and the surface term, kcal/mol,
-            so that ``contributions.sum() + desolvation`` is the sum of :meth:`terms`.
+        (n_residues, 3) float
+            vdW, Coulomb and GB screening between residue and ligand, kcal/mol. What the sum of :meth:`terms` holds
+            beside them belongs to no pair: the change of GB self and intramolecular terms, and the surface term.
         """
         a, i, j = self.assembly, self._receptor, self._ligand
         vdw, coulomb = self._direct(coordinates)
@@ -169,7 +167,7 @@ class BindingEnergy:
         residue = a.receptor.atom_residue[i]
         for column, values in enumerate((vdw, coulomb, screening)):
             np.add.at(out[:, column], residue, values)
-        return out, float(self.terms(coordinates).sum() - out.sum())
+        return out
 
 
 def _surface_area(elements: NDArray[np.str_], coordinates: FloatArray) -> float:

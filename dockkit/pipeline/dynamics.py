@@ -496,5 +496,5 @@ def _energies(
         for frame in evaluated_frames(count):
             whole[what.region.atoms] = solute[replica, frame]
             terms[replica, frame] = evaluator.terms(whole)
-            contributions[replica, frame] = evaluator.per_residue(whole)[0][what.region.residues]
+            contributions[replica, frame] = evaluator.per_residue(whole)[what.region.residues]
     return terms, contributions

@@ -253,7 +253,7 @@ def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
     counted = energy_atoms(receptor, pose, sites, energy.subset_angstrom)
     evaluator = BindingEnergy(assembly, energy, np.flatnonzero(np.isin(assembly.receptor.atom_residue, counted)))
     terms = np.array([[*evaluator.terms(leg.coordinates), leg.strain] for leg in legs])
-    contributions, desolvation = evaluator.per_residue(legs[0].coordinates)
+    contributions = evaluator.per_residue(legs[0].coordinates)
     n = assembly.receptor.n_atoms
     label = "; ".join(models[chosen].rotamers)
     return ComplexState(
@@ -264,7 +264,7 @@ def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
         ligand_coordinates=legs[0].coordinates[n:],
         terms=terms,
         per_residue=contributions,
-        desolvation=desolvation + legs[0].strain,
+        desolvation=float(terms[0].sum() - contributions.sum()),
         start_labels=tuple(f"{label} start {k}" for k in range(len(legs))),
         warnings=_model_warnings(receptor, pose),
     )

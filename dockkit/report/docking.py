@@ -104,8 +104,8 @@ def docking_scene(views: Sequence[DockView], numbering: Numbering) -> Scene:
     for view in views:
         frame = _Frame(view.kinase, numbering)
         if builder is None:
-            builder = SceneBuilder(frame, np.zeros(3))  # type: ignore[arg-type]
-        builder.result = frame  # type: ignore[assignment]
+            builder = SceneBuilder(frame, np.zeros(3))
+        builder.result = frame
         if builder.size > MAX_BYTES:
             left_out.append(view.title)
             continue

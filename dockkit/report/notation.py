@@ -6,9 +6,23 @@ import hashlib
 import math
 import re
 from collections.abc import Sequence
+from typing import Protocol
 
-from dockkit.core.model import Receptor, RowDetail, StudyResult
+from dockkit.core.model import Kinase, Numbering, Receptor, RowDetail, StudyResult
 from dockkit.core.residues import amino_acids, one_letter
+
+
+class Framed(Protocol):
+    """What says how residues are numbered, and of which kinase: a study's result, or less."""
+
+    @property
+    def kinase(self) -> Kinase:
+        """The kinase."""
+
+    @property
+    def numbering(self) -> Numbering:
+        """Author's or UniProt's."""
+
 
 MINUS, MISSING = "\N{MINUS SIGN}", "\N{EM DASH}"
 
@@ -59,7 +73,7 @@ def listing(names: Sequence[str]) -> str:
     return ", ".join(names[:-1]) + " and " + names[-1]
 
 
-def residue_numbers(receptor: Receptor, result: StudyResult) -> list[int]:
+def residue_numbers(receptor: Receptor, result: Framed) -> list[int]:
     """Return every residue's number in the study's numbering; 0 where it has none, and for caps, waters and ions.
 
     A cap's author number is only that of the place it took, which may be a real residue's where a break has no gap.

@@ -15,7 +15,7 @@ from rdkit import Chem
 from scipy.spatial import cKDTree
 
 from dockkit.core.model import ComplexState, FloatArray, IntArray, Kinase, Ligand, Receptor, RowDetail, StudyResult
-from dockkit.report.notation import residue_label, residue_numbers, row_stems
+from dockkit.report.notation import Framed, residue_label, residue_numbers, row_stems
 
 POCKET_ANGSTROM = 8.0
 NEAR_ANGSTROM = 4.5
@@ -166,7 +166,7 @@ def _marks(kinase: Kinase) -> dict[int, str]:
 class SceneBuilder:
     """Collects views; traces and ligands that several views share are stored once."""
 
-    def __init__(self, result: StudyResult, origin: FloatArray) -> None:
+    def __init__(self, result: Framed, origin: FloatArray) -> None:
         self.result, self.origin = result, origin
         self.traces: dict[str, int] = {}
         self.trace_list: list[dict[str, Any]] = []
@@ -311,7 +311,7 @@ def build_scene(result: StudyResult) -> Scene:
     return Scene(text, len(views), tuple(left_out))
 
 
-def _changed(detail: RowDetail, result: StudyResult) -> set[int]:
+def _changed(detail: RowDetail, result: Framed) -> set[int]:
     """Return the numbers at which the two states have different residues."""
     assert detail.wild_type is not None
     assert detail.mutant is not None
