@@ -96,7 +96,7 @@ def box_of_pocket(receptor: Receptor, kinase: Kinase) -> Box:
     if not inside.any():
         raise StructureError(
             f"{receptor.name}: no residue of the {kinase.gene or kinase.name} pocket is present, so there is no search "
-            'box; give one with --box "x,y,z,a,b,c"'
+            'box; dockkit dock takes one of your own with --box "x,y,z,a,b,c"'
         )
     xyz = receptor.coordinates[inside]
     center = 0.5 * (xyz.min(axis=0) + xyz.max(axis=0))

@@ -36,6 +36,7 @@ from dockkit.core.model import (
 from dockkit.core.settings import DockingSettings, EnergySettings, PreparationSettings, RelaxSettings
 from dockkit.docking.atp import with_metals
 from dockkit.docking.bound import pose_from_bound_file, pose_from_group, pose_from_input
+from dockkit.docking.box import box_of_pocket
 from dockkit.docking.search import dock_kinase
 from dockkit.energy import BindingEnergy
 from dockkit.forcefield.hydroxyls import turn_hydroxyls
@@ -143,7 +144,11 @@ def run_pose(params: Params, inputs: Inputs, work_dir: Path) -> Pose:
         return pose_from_bound_file(receptor, ligand, library_dir("structures") / entry.bound_ligand_file)
     if entry is None and settings.use_bound_pose and (bound := _pose_in_file(receptor, ligand, Path(params["entry"]))):
         return bound
-    center, size = (entry.box_center, entry.box_size) if entry else _pocket_box(receptor, kinase)
+    if entry:
+        center, size = entry.box_center, entry.box_size
+    else:
+        box = box_of_pocket(receptor, kinase)
+        center, size = box.center, box.size
     poses = dock_kinase(receptor, ligand, kinase, center, size, settings, params["seed"], params["cpu"])
     energy = EnergySettings(**params.get("energy", {}))
     chosen = choose_refined(poses, receptor, ligand, kinase, inputs["parameters"], settings.rescore, energy)
@@ -167,21 +172,6 @@ def _pose_in_file(receptor: Receptor, ligand: Ligand, path: Path) -> Pose | None
             if pose is not None:
                 return pose
     return None
-
-
-def _pocket_box(receptor: Receptor, kinase: Kinase) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    pocket = np.isin(receptor.uniprot_numbers, [number for number in kinase.pocket if number])
-    inside = pocket[receptor.atom_residue] & (receptor.atom_names == "CA")
-    if not inside.any():
-        raise StructureError(
-            f"{receptor.name}: no residue of the {kinase.gene} pocket is present, so there is no search box"
-        )
-    xyz = receptor.coordinates[inside]
-    center = 0.5 * (xyz.min(axis=0) + xyz.max(axis=0))
-    size = np.clip(np.ptp(xyz, axis=0), 20.0, 28.0)
-    x, y, z = (float(value) for value in center)
-    a, b, c = (float(value) for value in size)
-    return (x, y, z), (a, b, c)
 
 
 def _path_variant(params: Params) -> Variant:
