@@ -16,7 +16,7 @@ from dockkit import __version__
 from dockkit.commands.running import add_running, workers
 from dockkit.core.errors import DockkitError, InputError, StoreError
 
-GOOD, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+GOOD, SOME_FAILED, BAD_INPUT, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 
 COMMANDS: dict[str, str] = {
     "md": "simulate a complex as wild type and mutant",
@@ -252,6 +252,16 @@ def _stop(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def _dispatch(arguments: argparse.Namespace) -> int:
+    """Call what the arguments ask for."""
+    if arguments.command in COMMANDS:
+        module = import_module(f"dockkit.commands.{arguments.command.replace('-', '_')}")
+        return int(module.run(arguments))
+    if arguments.command not in ("run", "compare"):
+        return _structure_command(arguments)
+    return _list_studies() if arguments.command == "run" and arguments.list else _run(arguments)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -263,7 +273,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 good, 1 some task failed, 2 bad input, 130 stopped.
+        Exit code: 0 good, 1 some task failed, 2 bad input, 130 stopped, 141 the reader of a pipe has closed it.
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
@@ -271,12 +281,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("name a study, or see what there is with: dockkit run --list")
     before = signal.signal(signal.SIGTERM, _stop)
     try:
-        if arguments.command in COMMANDS:
-            module = import_module(f"dockkit.commands.{arguments.command.replace('-', '_')}")
-            return int(module.run(arguments))
-        if arguments.command not in ("run", "compare"):
-            return _structure_command(arguments)
-        return _list_studies() if arguments.command == "run" and arguments.list else _run(arguments)
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("\ndockkit: stopped. Finished work is kept; run the same command again to go on.", file=sys.stderr)
         return INTERRUPTED
@@ -286,8 +293,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"dockkit: {error}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, (InputError, StoreError)) else SOME_FAILED
     except BrokenPipeError:
-        sys.stderr.close()
-        return SOME_FAILED
+        # The reader of a pipe (`| head`) has seen enough. What is left in the buffer goes nowhere, or the interpreter would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except Exception as error:
         if arguments.debug:
             raise

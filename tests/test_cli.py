@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -210,6 +211,20 @@ def test_unknown_study_offers_names_and_debug_shows_the_traceback(capsys):
 def test_bundled_studies_are_listed(capsys):
     assert run("run", "--list") == 0
     assert "abl1-t315i" in capsys.readouterr().out
+
+
+def test_a_closed_pipe_is_neither_a_fault_nor_a_traceback():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "dockkit", "run", "--list"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (cli.PIPE_CLOSED, "")
 
 
 def test_unwritable_output_folder_is_exit_code_2(study_file, tmp_path, capsys):
