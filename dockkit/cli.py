@@ -293,7 +293,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"dockkit: {error}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, (InputError, StoreError)) else SOME_FAILED
     except BrokenPipeError:
-        # The reader of a pipe (`| head`) has seen enough. What is left in the buffer goes nowhere, or the interpreter would complain at its end.
+        # The reader (`| head`) has seen enough. What is left in the buffer must go somewhere when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except Exception as error:
