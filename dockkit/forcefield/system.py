@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import openmm
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from dockkit.core.errors import ForceFieldError
-from dockkit.core.model import Assembly, FloatArray, IntArray, Ligand, LigandParameters, Receptor, Region
+from dockkit.core.model import Assembly, FloatArray, IntArray, Ligand, LigandParameters, Receptor, Region, Stiffness
 from dockkit.core.residues import WATER, is_polymer
 from dockkit.core.units import ANGSTROM_PER_NM, KCAL_PER_KJ
 from dockkit.forcefield.protein import born_parameters, receptor_parameters, receptor_topology
@@ -218,6 +219,35 @@ def _kept_rows(atoms: IntArray, index: IntArray, mobile: NDArray[np.bool_]) -> t
     moves = mobile[local[rows]].any(axis=1)
     rows = rows[moves]
     return rows, local[rows]
+
+
+def region_stiffness(assembly: Assembly, region: Region, backbone_restraint: float) -> Stiffness:
+    """Return what holds a region's mobile atoms, for a minimiser that knows its stiff directions.
+
+    Parameters
+    ----------
+    assembly : Assembly
+        The complex.
+    region : Region
+        From :func:`make_region`.
+    backbone_restraint : float
+        As in :func:`region_system`.
+
+    Returns
+    -------
+    Stiffness
+        Bonded terms as in that system; the exceptions are those of mobile atoms.
+    """
+    p, atoms = assembly.parameters, region.atoms
+    index = np.full(assembly.n_atoms, -1, dtype=np.int64)
+    index[atoms] = np.arange(len(atoms))
+    terms: dict[str, Any] = {}
+    for kind in ("bond", "angle", "torsion", "exception"):
+        rows, local = _kept_rows(getattr(p, f"{kind}_atoms"), index, region.mobile)
+        terms |= {f"{kind}_atoms": local, f"{kind}_parameters": getattr(p, f"{kind}_parameters")[rows]}
+    per_atom = {name: getattr(p, name)[atoms] for name in ("masses", "charges", "sigma", "epsilon")}
+    part = LigandParameters(name=p.name, smiles=p.smiles, method=p.method, **per_atom, **terms)
+    return Stiffness(part, backbone_restraint * _restraint_weights(assembly, 1.0)[atoms])
 
 
 def region_system(

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from dockkit.core.model import Assembly, FloatArray, IntArray, Pose, Receptor, Region
 from dockkit.core.settings import RelaxSettings
-from dockkit.forcefield.system import make_region, region_system
+from dockkit.forcefield.system import make_region, region_stiffness, region_system
 from dockkit.sampling import Minimiser
 
 LIGAND_REACH: Final = 100.0
@@ -108,7 +108,8 @@ def _minimiser(assembly: Assembly, region: Region, reference: FloatArray, relax:
         dielectric=relax.dielectric, cutoff=relax.cutoff_angstrom,
         backbone_restraint=relax.backbone_restraint_kcal_mol_a2,
     )  # fmt: skip
-    return Minimiser(system, region)
+    stiffness = region_stiffness(assembly, region, relax.backbone_restraint_kcal_mol_a2)
+    return Minimiser(system, region, stiffness)
 
 
 class Core:
@@ -178,7 +179,7 @@ def _ligand(assembly: Assembly, relax: RelaxSettings) -> Minimiser:
         assembly, region, np.zeros((assembly.n_atoms, 3)),
         dielectric=relax.dielectric, cutoff=LIGAND_REACH, backbone_restraint=0.0,
     )  # fmt: skip
-    return Minimiser(system, region)
+    return Minimiser(system, region, region_stiffness(assembly, region, 0.0))
 
 
 def energy_atoms(receptor: Receptor, pose: Pose, sites: tuple[int, ...], distance: float) -> IntArray:

@@ -9,9 +9,10 @@ import openmm
 from openmm import unit
 
 from dockkit.core.errors import SamplingError
-from dockkit.core.model import FloatArray, Region
-from dockkit.core.units import ANGSTROM_PER_NM
+from dockkit.core.model import FloatArray, Region, Stiffness
+from dockkit.core.units import ANGSTROM_PER_NM, KCAL_PER_KJ
 from dockkit.sampling.platforms import make_context
+from dockkit.sampling.preconditioned import Metric, descend
 
 MINIMISATION_TOLERANCE = 10.0
 """kJ/mol/nm, root-mean-square force at which a minimisation may end before its iterations are used up."""
@@ -31,12 +32,16 @@ class Minimiser:
         Of the region; frozen atoms have mass 0.
     region : Region
         Which atoms of the assembly the system holds.
+    stiffness : Stiffness
+        What holds the region together.
     platform : str
         OpenMM platform.
     """
 
-    def __init__(self, system: openmm.System, region: Region, platform: str = "CPU") -> None:
+    def __init__(self, system: openmm.System, region: Region, stiffness: Stiffness, platform: str = "CPU") -> None:
         self._region = region
+        self._mobile = np.flatnonzero(region.mobile)
+        self._metric = Metric(stiffness, region.mobile)
         self._context = make_context(
             system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName(platform)
         )
@@ -60,14 +65,8 @@ class Minimiser:
             It is not finite.
         """
         self._context.setPositions(coordinates[self._region.atoms] / ANGSTROM_PER_NM)
-        return self._energy_here()
-
-    def _energy_here(self) -> float:
         state = self._context.getState(getEnergy=True)
-        energy = float(state.getPotentialEnergy().value_in_unit(unit.kilocalorie_per_mole))
-        if not np.isfinite(energy):
-            raise SamplingError("the energy is not finite; the structure has overlapping atoms")
-        return energy
+        return _finite(float(state.getPotentialEnergy().value_in_unit(unit.kilocalorie_per_mole)))
 
     def minimise(
         self, coordinates: FloatArray, max_iterations: int, tolerance: float = MINIMISATION_TOLERANCE
@@ -79,9 +78,9 @@ class Minimiser:
         coordinates : (n_atoms, 3) float
             Angstrom, the whole assembly.
         max_iterations : int
-            L-BFGS iterations at most; 0 for no limit.
+            At most.
         tolerance : float
-            Root-mean-square force at which it may end earlier, kJ/mol/nm.
+            Root-mean-square of the force components of mobile atoms at which it may end earlier, kJ/mol/nm.
 
         Returns
         -------
@@ -95,20 +94,63 @@ class Minimiser:
         SamplingError
             The energy is not finite.
         """
-        region = self._region
-        self._context.setPositions(coordinates[region.atoms] / ANGSTROM_PER_NM)
-        openmm.LocalEnergyMinimizer.minimize(self._context, tolerance, max_iterations)
-        energy = self._energy_here()
+        atoms, mobile = self._region.atoms, self._mobile
+        held = coordinates[atoms] / ANGSTROM_PER_NM
+
+        def evaluate(xyz: FloatArray) -> tuple[float, FloatArray]:
+            held[mobile] = xyz / ANGSTROM_PER_NM
+            self._context.setPositions(held)
+            state = self._context.getState(getEnergy=True, getForces=True)
+            forces = np.asarray(state.getForces(asNumpy=True)._value)[mobile]
+            return state.getPotentialEnergy()._value * KCAL_PER_KJ, forces * -(KCAL_PER_KJ / ANGSTROM_PER_NM)
+
+        limit = tolerance * KCAL_PER_KJ / ANGSTROM_PER_NM
+        xyz, energy = descend(evaluate, self._metric, coordinates[atoms], mobile, max_iterations, limit)
         moved = np.array(coordinates, dtype=np.float64)
-        moved[region.atoms[region.mobile]] = _positions(self._context)[region.mobile]
-        return moved, energy
+        moved[atoms] = xyz
+        return moved, _finite(energy)
+
+
+def _finite(energy: float) -> float:
+    if not np.isfinite(energy):
+        raise SamplingError("the energy is not finite; the structure has overlapping atoms")
+    return energy
 
 
 def minimise(
     system: openmm.System, region: Region, coordinates: FloatArray, max_iterations: int, platform: str = "CPU"
 ) -> tuple[FloatArray, float]:
-    """Minimise the mobile atoms of a region, once; see :meth:`Minimiser.minimise`."""
-    return Minimiser(system, region, platform).minimise(coordinates, max_iterations)
+    """Minimise the mobile atoms of a region loosely, by OpenMM's own minimiser.
+
+    Parameters
+    ----------
+    system : openmm.System
+        Of the region; frozen atoms have mass 0.
+    region : Region
+    coordinates : (n_atoms, 3) float
+        Angstrom, the whole assembly.
+    max_iterations : int
+        L-BFGS iterations at most; 0 for no limit.
+    platform : str
+        OpenMM platform.
+
+    Returns
+    -------
+    coordinates : (n_atoms, 3) float
+        The whole assembly with the mobile atoms moved.
+    energy : float
+        Potential energy of the region's model, kcal/mol.
+
+    Raises
+    ------
+    SamplingError
+        The energy is not finite.
+    """
+    chosen = openmm.Platform.getPlatformByName(platform)
+    found, energy = settle(system, coordinates[region.atoms], max_iterations, chosen)
+    moved = np.array(coordinates, dtype=np.float64)
+    moved[region.atoms[region.mobile]] = found[region.mobile]
+    return moved, energy
 
 
 def settle(

@@ -38,6 +38,7 @@ from dockkit.core.model.energies import (
     ComplexState,
     Estimate,
     Region,
+    Stiffness,
 )
 from dockkit.core.model.ligands import (
     Ligand,
@@ -100,6 +101,7 @@ __all__ = [
     "SideChainModel",
     "StateName",
     "StrArray",
+    "Stiffness",
     "StructureEntry",
     "StudyResult",
     "Substitution",

@@ -94,6 +94,26 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
+class Stiffness:
+    """What holds a region together, for a minimiser that knows its stiff directions.
+
+    Parameters
+    ----------
+    parameters : LigandParameters
+        Of the region's n atoms, indices into the region; bonded terms of at least one mobile atom.
+    restraints : (n,) float
+        Harmonic constants on places (energy k r^2), kcal/mol/A^2.
+    """
+
+    parameters: LigandParameters
+    restraints: FloatArray
+
+    def __post_init__(self) -> None:
+        """Copy, freeze and check the arrays."""
+        freeze(self, "restraints", np.float64, (self.parameters.n_atoms,))
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """A number with its standard error; ``n`` is the number of independent values behind it."""
 
