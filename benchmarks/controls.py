@@ -37,7 +37,7 @@ from dockkit.core.errors import DockkitError
 from dockkit.core.model import Estimate
 from dockkit.core.residues import templates
 from dockkit.core.settings import EnergySettings, RelaxSettings
-from dockkit.resistance import paired_difference
+from dockkit.resistance import state_difference
 
 COLUMNS = ("drug", "control", "case", "ddg", "sem", "value", "seconds", "message")
 FAR_ANGSTROM = 25.0
@@ -62,14 +62,14 @@ def difference(task: dict[str, Any], held: dict[str, Any], mutation: str, seed: 
     """Return ddG of one mutation; the mutant may have a seed of its own."""
     wild = state_of(held, mutation, "wild-type", task["relax"], task["energy"], seed)
     other = seed if mutant_seed < 0 else mutant_seed
-    return paired_difference(wild, state_of(held, mutation, "mutant", task["relax"], task["energy"], other))
+    return state_difference(wild, state_of(held, mutation, "mutant", task["relax"], task["energy"], other))
 
 
 def back_again(task: dict[str, Any], held: dict[str, Any], mutation: str) -> tuple[Estimate, Estimate]:
     """Return ddG of a mutation and of its way back from the mutant's own complex."""
     mutant = state_of(held, mutation, "mutant", task["relax"], task["energy"], task["seed"])
     wild = state_of(held, mutation, "wild-type", task["relax"], task["energy"], task["seed"])
-    there = paired_difference(wild, mutant)
+    there = state_difference(wild, mutant)
     pose = dataclasses.replace(held["pose"], coordinates=mutant.ligand_coordinates)
     second = {**held, "receptor": mutant.receptor, "pose": pose}
     start_of(second, task["relax"])

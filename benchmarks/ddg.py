@@ -47,13 +47,14 @@ from dockkit.kinase import load_kinase
 from dockkit.mutation import parse_variant
 from dockkit.pipeline import steps
 from dockkit.pipeline.calibrated import recipe_tag
-from dockkit.resistance import paired_difference
+from dockkit.resistance import state_difference
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "abl1_hauser2018"
 COMPUTED = (
     "kinase", "drug", "mutation", "ddg", "sem", *STATE_TERM_NAMES, "distance_angstrom", "charge_change", "n_sites",
-    "overlap_angstrom", "wild_type_spread", "modelled", "docked", "structure", "rotamer", "per_start", "seconds",
-    "seconds_start", "seconds_wild_type", "seconds_mutant", "seconds_prepare", "memory_mb", "recipe", "message",
+    "overlap_angstrom", "wild_type_spread", "modelled", "docked", "structure", "rotamer", "geometries_wild_type",
+    "geometries_mutant", "seconds", "seconds_start", "seconds_wild_type", "seconds_mutant", "seconds_prepare",
+    "memory_mb", "recipe", "message",
 )  # fmt: skip
 _HELD: dict[str, Any] = {}
 
@@ -125,7 +126,7 @@ def _energies(task: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
     begin = time.perf_counter()
     mutant = state_of(held, task["mutation"], "mutant", relax, energy, seed)
     seconds.append(time.perf_counter() - begin)
-    estimate = paired_difference(wild_type, mutant)
+    estimate = state_difference(wild_type, mutant)
     receptor = held["receptor"]
     features = measure_features(
         wild_type,
@@ -135,8 +136,7 @@ def _energies(task: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
         modelled=receptor.modelled,
         docked=held["pose"].engine != "bound",
     )
-    terms = mutant.terms.mean(axis=0) - wild_type.terms.mean(axis=0)
-    both = mutant.terms.sum(axis=1) - wild_type.terms.sum(axis=1)
+    terms = mutant.mean_terms - wild_type.mean_terms
     names = ("distance_angstrom", "charge_change", "n_sites", "overlap_angstrom", "wild_type_spread", "kinase")
     return {
         "ddg": estimate.value,
@@ -145,11 +145,18 @@ def _energies(task: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
         **{name: getattr(features, name) for name in (*names, "modelled", "docked")},
         "structure": receptor.name,
         "rotamer": mutant.start_labels[0] if mutant.start_labels else "",
-        "per_start": " ".join(f"{value:.2f}" for value in both),
+        "geometries_wild_type": _geometries(wild_type),
+        "geometries_mutant": _geometries(mutant),
         "recipe": recipe_tag(RelaxSettings(**relax), EnergySettings(**energy)),
         "seconds": sum(seconds),
         **dict(zip(("seconds_start", "seconds_wild_type", "seconds_mutant"), seconds, strict=True)),
     }
+
+
+def _geometries(state: Any) -> str:
+    """Return the binding energy of every geometry with its weight."""
+    pairs = zip(state.terms.sum(axis=1), state.weights, strict=True)
+    return " ".join(f"{value:.2f}x{weight:.2f}" for value, weight in pairs)
 
 
 def compute(table: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:

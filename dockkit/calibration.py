@@ -357,19 +357,26 @@ def measure_features(
     if len(names[0]) != len(names[1]):
         raise EnergyError(f"{mutant.variant} with {mutant.ligand}: the two states do not hold the same residues")
     sites = np.flatnonzero(names[0] != names[1])
-    sums = wild_type.terms.sum(axis=1)
     return Features(
         ddg=ddg,
         distance_angstrom=min(_distance(state, sites) for state in (wild_type, mutant)),
         charge_change=sum(_charge(mutant, i) - _charge(wild_type, i) for i in sites.tolist()),
         n_sites=len(sites),
         overlap_angstrom=_overlap(mutant, sites),
-        wild_type_spread=float(sums.std(ddof=1)) if len(sums) > 1 else float("nan"),
+        wild_type_spread=_spread(wild_type),
         kinase=kinase,
         modelled=modelled,
         docked=docked,
         recipe=recipe,
     )
+
+
+def _spread(state: ComplexState) -> float:
+    """Return the weighted standard deviation of a state's binding energies over its geometries."""
+    sums = state.terms.sum(axis=1)
+    if len(sums) < 2:
+        return float("nan")
+    return float(np.sqrt(state.weights @ (sums - state.weights @ sums) ** 2))
 
 
 def _heavy(state: ComplexState) -> NDArray[np.bool_]:

@@ -109,33 +109,56 @@ def combined_error(parts: Sequence[float]) -> float:
     return float(np.sqrt(np.sum(np.square(parts))))
 
 
-def paired_difference(wild_type: ComplexState, mutant: ComplexState) -> Estimate:
-    """Return ddG of binding from the starts of two states.
-
-    Start ``k`` of both states begins from the same coordinates with the same seed, so that what they share cancels.
+def state_difference(wild_type: ComplexState, mutant: ComplexState) -> Estimate:
+    """Return ddG of binding from the relaxed geometries of two states.
 
     Parameters
     ----------
     wild_type, mutant : ComplexState
-        Same ligand, same path; the same number of starts.
+        Same ligand, same path.
 
     Returns
     -------
     Estimate
-        Median over starts (one of them may fall into a minimum of its own), the standard error of their mean, and the
-        number of starts; kcal/mol, mutant minus wild type. With a single start the error is not known and is NaN.
+        Difference of the weighted means, its statistical standard error (:func:`statistical_error` of both states)
+        and the number of geometries; kcal/mol, mutant minus wild type. NaN where no state has more than one geometry.
 
     Raises
     ------
     EnergyError
-        The states differ in ligand or in the number of starts.
+        The states differ in ligand.
     """
-    if wild_type.ligand != mutant.ligand or len(wild_type.terms) != len(mutant.terms):
+    if wild_type.ligand != mutant.ligand:
         raise EnergyError(f"{mutant.variant} with {mutant.ligand}: the two states were not made along the same path")
-    differences = mutant.terms.sum(axis=1) - wild_type.terms.sum(axis=1)
-    n = len(differences)
-    sem = float(differences.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    return Estimate(float(np.median(differences)), sem, n)
+    value = float(mutant.mean_terms.sum() - wild_type.mean_terms.sum())
+    errors = [statistical_error(state) for state in (wild_type, mutant)]
+    known = [error for error in errors if np.isfinite(error)]
+    sem = float(np.hypot.reduce(known)) if known else float("nan")
+    return Estimate(value, sem, len(wild_type.terms) + len(mutant.terms))
+
+
+def statistical_error(state: ComplexState) -> float:
+    """Return the standard error of a state's mean binding energy, kcal/mol; NaN with a single geometry.
+
+    The conformers' own spread about the mean enters by their squared weights (the usual linear estimate for a weighted
+    mean; Cochran, Sampling Techniques, 1977, ch. 6), and so does the scatter between starts of one conformer, which
+    stands for that of conformers with a single start too.
+    """
+    sums, weights = state.terms.sum(axis=1), np.asarray(state.weights)
+    if len(sums) < 2:
+        return float("nan")
+    mean = float(weights @ sums)
+    between = scatter = 0.0
+    squares, freedom = 0.0, 0
+    for conformer in np.unique(state.conformers):
+        own = state.conformers == conformer
+        share, center = float(weights[own].sum()), float(sums[own].mean())
+        between += (share * (center - mean)) ** 2
+        scatter += share**2 / int(own.sum())
+        squares += float(((sums[own] - center) ** 2).sum())
+        freedom += int(own.sum()) - 1
+    variance = squares / freedom if freedom else 0.0
+    return float(np.sqrt(between + variance * scatter))
 
 
 def fold_change(ddg_inhibitor: float, ddg_atp: float, atp_over_km: float, temperature_kelvin: float) -> float:

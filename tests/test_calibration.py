@@ -165,7 +165,7 @@ def test_features_of_two_states():
     )
     assert found.distance_angstrom == pytest.approx(nearest)
     assert (found.n_sites, found.charge_change) == (1, 0)
-    assert found.wild_type_spread == pytest.approx(wild_type.terms.sum(axis=1).std(ddof=1))
+    assert found.wild_type_spread == pytest.approx(wild_type.terms.sum(axis=1).std())
 
 
 def test_features_of_a_state_with_itself():

@@ -17,7 +17,7 @@ from dockkit.forcefield.system import assemble
 from dockkit.mutation import build_variant, parse_variant, site_indices
 from dockkit.pipeline import steps
 from dockkit.pipeline.legs import Core, choose_zones, energy_atoms
-from dockkit.resistance import paired_difference
+from dockkit.resistance import state_difference
 
 RELAX = RelaxSettings(n_starts=1)
 
@@ -80,15 +80,15 @@ def state(inputs, variant, which, **relax):
 
 
 def test_a_gatekeeper_that_grows_strains_and_a_distant_residue_does_not(bound):
-    near = paired_difference(state(bound, "F80A", "wild-type"), state(bound, "F80A", "mutant"))
+    near = state_difference(state(bound, "F80A", "wild-type"), state(bound, "F80A", "mutant"))
     wild, far = state(bound, "A282V", "wild-type"), state(bound, "A282V", "mutant")
     xyz, owner = bound["receptor"].coordinates, bound["receptor"].atom_residue
     site = site_indices(bound["receptor"], parse_variant("A282V"), "uniprot")[0]
     gap = np.linalg.norm(xyz[owner == site][:, None] - bound["pose"].coordinates[None], axis=-1).min()
     assert gap > 20.0
-    assert abs(far.terms.sum() - wild.terms.sum()) < 0.1
-    assert abs(far.terms[0, 4] - wild.terms[0, 4]) < 0.05
-    assert near.value > 0.5
+    assert abs(far.mean_terms.sum() - wild.mean_terms.sum()) < 0.1
+    assert abs(far.mean_terms[4] - wild.mean_terms[4]) < 0.05
+    assert near.value > 0.1
 
 
 def test_the_wild_type_leg_is_the_same_for_every_mutation_of_a_residue(bound):
@@ -96,9 +96,22 @@ def test_the_wild_type_leg_is_the_same_for_every_mutation_of_a_residue(bound):
     np.testing.assert_array_equal(first.terms, second.terms)
 
 
+def test_conformers_weigh_by_their_energies_and_starts_share(bound):
+    one = state(bound, "F80L", "mutant", n_starts=3)
+    assert len(set(one.start_labels)) == len(one.terms) == len(one.weights)
+    assert one.weights.sum() == pytest.approx(1.0)
+    first = one.conformers == one.conformers[0]
+    assert first.sum() == 3
+    assert len(set(one.weights[first].round(12))) == 1
+    cold = state(bound, "F80L", "mutant", rotamer_scale_kcal_mol=0.01)
+    assert cold.weights[0] == pytest.approx(1.0, abs=1e-6)
+    single = state(bound, "F80L", "mutant", n_rotamers=1)
+    assert len(single.terms) == 1
+
+
 def test_decomposition_adds_up_with_strain(bound):
     one = state(bound, "F80L", "mutant")
-    assert one.per_residue.sum() + one.desolvation == pytest.approx(one.terms[0].sum(), abs=1e-6)
+    assert one.per_residue.sum() + one.desolvation == pytest.approx(one.mean_terms.sum(), abs=1e-6)
 
 
 def test_strain_is_what_receptor_and_ligand_gain_apart(bound):
@@ -127,7 +140,7 @@ def test_truncated_energies_are_near_the_full_ones(bound):
                 "variant": "F80L", "state": which, "numbering": "uniprot", "relax": RELAX.model_dump(),
                 "energy": EnergySettings(subset_angstrom=reach).model_dump(), "seed": 7,
             }  # fmt: skip
-            totals.append(steps.run_state(params, bound, Path()).terms.sum())
+            totals.append(steps.run_state(params, bound, Path()).mean_terms.sum())
         differences.append(totals[1] - totals[0])
     assert differences[0] == pytest.approx(differences[1], abs=0.3)
 
@@ -138,8 +151,8 @@ def test_moved_and_turned_as_a_whole_nothing_changes(bound):
     turned = dataclasses.replace(receptor, coordinates=receptor.coordinates @ rotation.T + [5.0, -3.0, 9.0])
     placed = dataclasses.replace(pose, coordinates=pose.coordinates @ rotation.T + [5.0, -3.0, 9.0])
     moved = {**bound, "start": (turned, placed)}
-    here = state(bound, "F80L", "mutant").terms.sum() - state(bound, "F80L", "wild-type").terms.sum()
-    there = state(moved, "F80L", "mutant").terms.sum() - state(moved, "F80L", "wild-type").terms.sum()
+    here = state(bound, "F80L", "mutant").mean_terms.sum() - state(bound, "F80L", "wild-type").mean_terms.sum()
+    there = state(moved, "F80L", "mutant").mean_terms.sum() - state(moved, "F80L", "wild-type").mean_terms.sum()
     assert here == pytest.approx(there, abs=0.15)
 
 

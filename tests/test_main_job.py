@@ -88,8 +88,8 @@ def test_energies_add_up_to_the_result(finished):
     detail = next(d for d in run.result.rows if d.row.mutation == "F80L")
     states = (detail.wild_type, detail.mutant)
     for state in states:
-        assert state.per_residue.sum() + state.desolvation == pytest.approx(state.terms[0].sum(), abs=1e-6)
-    means = [state.terms.sum(axis=1).mean() for state in states]
+        assert state.per_residue.sum() + state.desolvation == pytest.approx(state.mean_terms.sum(), abs=1e-6)
+    means = [float(state.weights @ state.terms.sum(axis=1)) for state in states]
     assert detail.row.ddg_inhibitor_kcal_mol == pytest.approx(means[1] - means[0], abs=1e-9)
     assert (out / "energies").is_dir()
 

@@ -12,7 +12,7 @@ from dockkit.core.errors import EnergyError
 from dockkit.core.model import ComplexState, Estimate, ResistanceRow
 from dockkit.core.settings import AtpSettings
 from dockkit.core.units import thermal_energy
-from dockkit.resistance import Competition, accuracy_in_words, atp_shift, fold_change, judge, paired_difference, rank
+from dockkit.resistance import Competition, accuracy_in_words, atp_shift, fold_change, judge, rank, state_difference
 
 T = 298.15
 RT = thermal_energy(T)
@@ -167,17 +167,22 @@ def test_the_fold_range_holds_the_methods_error_and_the_sem_does_not():
     assert wide.fold_change_low < bare.fold_change_low
 
 
-def test_paired_starts_cancel_what_they_share():
+def test_ddg_is_the_difference_of_weighted_means():
     from builders import peptide
 
     receptor = peptide()
-    shared = np.array([0.0, 5.0, -3.0])
-    wild, mutant = state(receptor, "wild-type", shared - 40), state(receptor, "mutant", shared - 38)
-    assert paired_difference(wild, mutant) == Estimate(pytest.approx(2.0), pytest.approx(0.0), 3)
-    alone = paired_difference(state(receptor, "wild-type", [1.0]), state(receptor, "mutant", [2.0]))
+    wild = state(receptor, "wild-type", [-40.0, -41.0])
+    mutant = replace(state(receptor, "mutant", [-38.0, -30.0]), weights=[0.75, 0.25], conformers=[0, 1])
+    found = state_difference(wild, mutant)
+    assert (found.value, found.n) == (pytest.approx(-36.0 + 40.5), 4)
+    # starts of one conformer: variance 1/2 over 2; two conformers with one start each: (0.75 * 2)^2 + (0.25 * 6)^2
+    assert found.sem == pytest.approx(math.sqrt(0.25 + 2.25 + 2.25))
+    alone = state_difference(state(receptor, "wild-type", [1.0]), state(receptor, "mutant", [2.0]))
     assert math.isnan(alone.sem)
     with pytest.raises(EnergyError, match="same path"):
-        paired_difference(wild, state(receptor, "mutant", [1.0]))
+        state_difference(wild, replace(mutant, ligand="y"))
+    with pytest.raises(EnergyError, match="add up"):
+        replace(mutant, weights=[0.5, 0.2])
 
 
 def test_ranking_leaves_failed_rows_out():

@@ -156,12 +156,14 @@ class RelaxSettings(StrictSettings):
     strain_angstrom: float = Field(4.0, ge=0, description="residues this near relax with and without ligand")
     dielectric: float = Field(4.0, ge=1)
     cutoff_angstrom: float = Field(10.0, gt=0)
-    backbone_restraint_kcal_mol_a2: float = Field(1.0, ge=0)
+    start_restraint_kcal_mol_a2: float = Field(1.0, ge=0, description="on the main chain, in the common start")
+    backbone_restraint_kcal_mol_a2: float = Field(0.2, ge=0, description="on the main chain, afterwards")
     max_iterations: int = Field(500, ge=0)
     strain_iterations: int = Field(1000, ge=0)
     strain_tolerance: float = Field(1.0, gt=0, description="root-mean-square force at the end, kJ/mol/nm")
-    n_rotamers: int = Field(1, ge=1, le=10)
-    n_starts: int = Field(3, ge=1, le=20)
+    n_rotamers: int = Field(5, ge=1, le=10, description="conformers of the mutated side chains that are relaxed")
+    rotamer_scale_kcal_mol: float = Field(2.0, gt=0, description="energy over which a conformer's weight falls by e")
+    n_starts: int = Field(3, ge=1, le=20, description="starts of the likeliest conformer")
     start_noise_angstrom: float = Field(0.05, ge=0)
 
 

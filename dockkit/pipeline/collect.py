@@ -102,7 +102,7 @@ def _with_energy(
     if cause is not None:
         return replace(row, status="failed", message=cause)
     try:
-        ddg = resistance.paired_difference(parts["wild_type"], parts["mutant"])
+        ddg = resistance.state_difference(parts["wild_type"], parts["mutant"])
     except DockkitError as error:
         return replace(row, status="failed", message=str(error))
     message = _first_failure(cell, outcomes, _DYNAMICS) or ""

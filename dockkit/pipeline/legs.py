@@ -1,24 +1,33 @@
-"""One leg of a ddG: a complex relaxed around the mutated residue, with the ligand and without it.
+"""The legs of a ddG: a complex relaxed around the mutated residue, with the ligand and without it.
 
 The wild type and every mutant start from one relaxed complex. A leg then moves in two stages: residues near the mutated
 one and the ligand are minimised, which makes room; the mutated residue's direct neighbours and the ligand are then
 minimised until forces are small, first as they are and then without the ligand. What the protein gains by losing the
 ligand is the strain that the ligand puts on it: a gatekeeper too large for an inhibitor pays there what it gains
 in contacts. Residues far from the ligand have next to none, since nothing differs between the two minimisations.
+
+A state is the weighted mean of several such legs, one for each likely conformer of the mutated side chains: a single
+one puts the noise of its choice whole into ddG.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from dockkit.core.model import Assembly, FloatArray, IntArray, Pose, Receptor, Region
+from dockkit.core.model import Assembly, FloatArray, IntArray, Pose, Receptor, Region, SideChainModel
 from dockkit.core.settings import RelaxSettings
+from dockkit.forcefield.hydroxyls import turn_hydroxyls
 from dockkit.forcefield.system import make_region, region_stiffness, region_system
 from dockkit.sampling import Minimiser
+
+HOPELESS: Final = 6.0
+"""Conformers this many times the scale of weights above the best after the first stage are not followed; there they
+would weigh a quarter of a percent."""
 
 LIGAND_REACH: Final = 100.0
 """Angstrom: within it every atom of a ligand sees every other."""
@@ -96,10 +105,12 @@ class Leg:
     strain: float
 
 
-def settle_shell(assembly: Assembly, zones: Zones, coordinates: FloatArray, relax: RelaxSettings) -> FloatArray:
-    """Return the complex after the first stage, (n_atoms, 3) float, Angstrom."""
+def settle_shell(
+    assembly: Assembly, zones: Zones, coordinates: FloatArray, relax: RelaxSettings
+) -> tuple[FloatArray, float]:
+    """Return the complex after the first stage, (n_atoms, 3) float, Angstrom, and its energy, kcal/mol."""
     region = make_region(assembly, zones.shell, zones.shell_kept)
-    return _minimiser(assembly, region, coordinates, relax).minimise(coordinates, relax.max_iterations)[0]
+    return _minimiser(assembly, region, coordinates, relax).minimise(coordinates, relax.max_iterations)
 
 
 def _minimiser(assembly: Assembly, region: Region, reference: FloatArray, relax: RelaxSettings) -> Minimiser:
@@ -180,6 +191,101 @@ def _ligand(assembly: Assembly, relax: RelaxSettings) -> Minimiser:
         dielectric=relax.dielectric, cutoff=LIGAND_REACH, backbone_restraint=0.0,
     )  # fmt: skip
     return Minimiser(system, region, region_stiffness(assembly, region, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """One relaxed geometry of a state.
+
+    Parameters
+    ----------
+    conformer : int
+        Which of the side-chain models it began from.
+    start : int
+        0 as built, above it shaken.
+    leg : Leg
+    weight : float
+        Its share of the state's means.
+    """
+
+    conformer: int
+    start: int
+    leg: Leg
+    weight: float
+
+
+def settle_models(
+    assembly: Assembly, models: Sequence[SideChainModel], pose: Pose, zones: Zones, relax: RelaxSettings, seed: int
+) -> list[Geometry]:
+    """Relax every side-chain model of a state, and the likeliest one from several starts.
+
+    A conformer counts by exp(-E / scale), E being the energy of its relaxed complex. The scale is not thermal: it is
+    what such an energy may be wrong by, so that two conformers which the force field can hardly tell apart both count,
+    where the lowest alone would let noise decide.
+
+    Parameters
+    ----------
+    assembly : Assembly
+        Of the models, which hold the same atoms.
+    models : sequence of SideChainModel
+        Best first.
+    pose : Pose
+        The ligand in the common start.
+    zones : Zones
+    relax : RelaxSettings
+    seed : int
+        Of the shaken starts.
+
+    Returns
+    -------
+    list of Geometry
+        The conformer with the lowest energy first; weights add up to 1.
+
+    Raises
+    ------
+    SamplingError
+        An energy is not finite.
+    """
+    shells = []
+    for model in models:
+        placed = np.concatenate([model.receptor.coordinates, pose.coordinates])
+        origin = turn_hydroxyls(assembly, placed, zones.shell, relax.dielectric)
+        shells.append((origin, *settle_shell(assembly, zones, origin, relax)))
+    ceiling = min(energy for _, _, energy in shells) + HOPELESS * relax.rotamer_scale_kcal_mol
+    found: dict[int, list[Leg]] = {}
+    cores: dict[int, Core] = {}
+    for number, (origin, xyz, energy) in enumerate(shells):
+        if energy <= ceiling:
+            cores[number] = Core(assembly, zones, origin, pose.coordinates, relax)
+            found[number] = [cores[number].settle(xyz)]
+    first = min(found, key=lambda number: found[number][0].energy)
+    for k in range(1, relax.n_starts):
+        core = cores[first]
+        shaken = _shaken(assembly, core.region, shells[first][1], relax.start_noise_angstrom, seed + k)
+        found[first].append(core.settle(shaken))
+    numbers = sorted(found, key=lambda number: (number != first, number))
+    energies = np.array([np.mean([leg.energy for leg in found[number]]) for number in numbers])
+    weights = np.exp(-(energies - energies.min()) / relax.rotamer_scale_kcal_mol)
+    weights /= weights.sum()
+    return [
+        Geometry(number, start, leg, float(weight) / len(found[number]))
+        for number, weight in zip(numbers, weights, strict=True)
+        for start, leg in enumerate(found[number])
+    ]
+
+
+def _shaken(assembly: Assembly, region: Region, xyz: FloatArray, noise: float, seed: int) -> FloatArray:
+    """Displace the mobile atoms; atoms that both states share get the same displacement."""
+    receptor = assembly.receptor
+    keys = [
+        f"{receptor.uniprot_numbers[r]}/{receptor.author_numbers[r]}/{receptor.chain_ids[r]}/{name}"
+        for r, name in zip(receptor.atom_residue, receptor.atom_names, strict=True)
+    ] + [f"ligand/{i}" for i in range(assembly.n_atoms - receptor.n_atoms)]
+    moved = np.array(xyz)
+    for atom in region.atoms[region.mobile]:
+        entropy = [seed, *keys[atom].encode("utf-8")]
+        moved[atom] += np.random.default_rng(entropy).normal(scale=noise, size=3)
+    return moved
 
 
 def energy_atoms(receptor: Receptor, pose: Pose, sites: tuple[int, ...], distance: float) -> IntArray:

@@ -18,7 +18,6 @@ from scipy.spatial import cKDTree
 from dockkit.core.errors import DockkitError, StructureError
 from dockkit.core.library import library_dir
 from dockkit.core.model import (
-    Assembly,
     ComplexState,
     DynamicsComparison,
     DynamicsLeg,
@@ -29,7 +28,6 @@ from dockkit.core.model import (
     Numbering,
     Pose,
     Receptor,
-    Region,
     StructureEntry,
     Variant,
 )
@@ -48,7 +46,7 @@ from dockkit.mutation import build_variant, check_variant, parse_variant, site_i
 from dockkit.mutation.waters import displaced_waters, without_waters
 from dockkit.pipeline.dynamics import run_md
 from dockkit.pipeline.dynamics_analysis import compare_leg
-from dockkit.pipeline.legs import Core, choose_zones, energy_atoms, settle_shell
+from dockkit.pipeline.legs import choose_zones, energy_atoms, settle_models
 from dockkit.pipeline.nucleotide import place_nucleotide
 from dockkit.pipeline.prepare import chain_differences
 from dockkit.pipeline.rescore import choose_refined
@@ -194,7 +192,7 @@ def run_start(params: Params, inputs: Inputs, work_dir: Path) -> tuple[Receptor,
     system = region_system(
         assembly, region, turned,
         dielectric=relax.dielectric, cutoff=relax.cutoff_angstrom,
-        backbone_restraint=relax.backbone_restraint_kcal_mol_a2,
+        backbone_restraint=relax.start_restraint_kcal_mol_a2,
     )  # fmt: skip
     xyz, _ = minimise(system, region, turned, START_ITERATIONS)
     n = receptor.n_atoms
@@ -215,7 +213,7 @@ def _without_displaced(
 
 
 def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
-    """Build one state of a complex on the common start, relax it from several starts, and take its binding energies."""
+    """Build one state of a complex on the common start, relax its conformers, and take their binding energies."""
     ligand, (receptor, pose) = inputs["ligand"], inputs["start"]
     relax, energy, numbering = RelaxSettings(**params["relax"]), EnergySettings(**params["energy"]), params["numbering"]
     given = parse_variant(params["variant"])
@@ -228,35 +226,27 @@ def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
         ligand_elements=ligand.elements, n_models=relax.n_rotamers,
     )  # fmt: skip
     assembly = assemble(models[0].receptor, ligand, inputs["parameters"], receptor)
-    settled = []
-    for model in models:
-        origin = turn_hydroxyls(assembly, _complex(model.receptor, pose), zones.shell, relax.dielectric)
-        first = settle_shell(assembly, zones, origin, relax)
-        core = Core(assembly, zones, origin, pose.coordinates, relax)
-        settled.append((first, core, core.settle(first)))
-    chosen = int(np.argmin([leg.energy for _, _, leg in settled]))
-    first, core, leg = settled[chosen]
-    legs = [leg]
-    for k in range(1, relax.n_starts):
-        shaken = _shaken(assembly, core.region, first, relax.start_noise_angstrom, params["seed"] + k)
-        legs.append(core.settle(shaken))
+    geometries = settle_models(assembly, models, pose, zones, relax, params["seed"])
     counted = energy_atoms(receptor, pose, sites, energy.subset_angstrom)
     evaluator = BindingEnergy(assembly, energy, np.flatnonzero(np.isin(assembly.receptor.atom_residue, counted)))
-    terms = np.array([[*evaluator.terms(leg.coordinates), leg.strain] for leg in legs])
-    contributions = evaluator.per_residue(legs[0].coordinates)
+    terms = np.array([[*evaluator.terms(one.leg.coordinates), one.leg.strain] for one in geometries])
+    weights = np.array([one.weight for one in geometries])
+    contributions = np.sum([one.weight * evaluator.per_residue(one.leg.coordinates) for one in geometries], axis=0)
+    shown = geometries[0]
     n = assembly.receptor.n_atoms
-    label = "; ".join(models[chosen].rotamers)
     return ComplexState(
         state=params["state"],
         variant=params["variant"],
-        receptor=dataclasses.replace(models[chosen].receptor, coordinates=legs[0].coordinates[:n]),
+        receptor=dataclasses.replace(models[shown.conformer].receptor, coordinates=shown.leg.coordinates[:n]),
         ligand=ligand.name,
-        ligand_coordinates=legs[0].coordinates[n:],
+        ligand_coordinates=shown.leg.coordinates[n:],
         terms=terms,
         per_residue=contributions,
-        desolvation=float(terms[0].sum() - contributions.sum()),
-        start_labels=tuple(f"{label} start {k}" for k in range(len(legs))),
+        desolvation=float(weights @ terms.sum(axis=1) - contributions.sum()),
+        start_labels=tuple(f"{'; '.join(models[one.conformer].rotamers)} start {one.start}" for one in geometries),
         warnings=_model_warnings(receptor, pose),
+        weights=weights,
+        conformers=np.array([one.conformer for one in geometries]),
     )
 
 
@@ -271,20 +261,6 @@ def _model_warnings(receptor: Receptor, pose: Pose) -> tuple[str, ...]:
 
 def _complex(receptor: Receptor, pose: Pose) -> FloatArray:
     return np.concatenate([receptor.coordinates, pose.coordinates])
-
-
-def _shaken(assembly: Assembly, region: Region, xyz: FloatArray, noise: float, seed: int) -> FloatArray:
-    """Displace the mobile atoms; atoms that both states share get the same displacement."""
-    receptor = assembly.receptor
-    keys = [
-        f"{receptor.uniprot_numbers[r]}/{receptor.author_numbers[r]}/{receptor.chain_ids[r]}/{name}"
-        for r, name in zip(receptor.atom_residue, receptor.atom_names, strict=True)
-    ] + [f"ligand/{i}" for i in range(assembly.n_atoms - receptor.n_atoms)]
-    moved = np.array(xyz)
-    for atom in region.atoms[region.mobile]:
-        entropy = [seed, *keys[atom].encode("utf-8")]
-        moved[atom] += np.random.default_rng(entropy).normal(scale=noise, size=3)
-    return moved
 
 
 def run_comparison(params: Params, inputs: Inputs, work_dir: Path) -> DynamicsComparison:
@@ -304,8 +280,8 @@ STEPS: dict[str, Step] = {
     "ligand": Step("2", run_ligand),
     "parameters": Step("1", run_parameters),
     "pose": Step("3", run_pose),
-    "start": Step("4", run_start),
-    "state": Step("5", run_state),
+    "start": Step("5", run_start),
+    "state": Step("6", run_state),
     "dynamics": Step("4", run_md),
     "comparison": Step("2", run_comparison),
 }

@@ -208,7 +208,7 @@ def _method(result: StudyResult) -> dict[str, Any]:
     runs = [d.dynamics for d in details if d.dynamics is not None]
     return {
         "engines": sorted({d.row.pose_engine for d in details if d.row.pose_engine}),
-        "n_starts": max((len(state.terms) for state in states), default=0),
+        "n_geometries": max((len(state.terms) for state in states), default=0),
         "length_ps": max((run.length_ps for run in runs), default=0.0),
         "replicas": max((len(run.ligand_rmsd_wild_type) for run in runs), default=0),
         "structures": sorted({d.row.structure for d in details if d.row.structure}),

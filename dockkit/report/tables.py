@@ -79,12 +79,12 @@ def _states(detail: RowDetail) -> list[ComplexState]:
 
 
 def term_rows(detail: RowDetail) -> list[list[Any]]:
-    """Return one line per state and start: state, variant, start, label, the terms and their sum (kcal/mol)."""
+    """Return one line per geometry of a state: state, variant, number, label, weight, the terms and their sum."""
     lines: list[list[Any]] = []
     for state in _states(detail):
         for start, terms in enumerate(state.terms.tolist()):
             label = state.start_labels[start] if start < len(state.start_labels) else ""
-            lines.append([state.state, state.variant, start + 1, label, *terms, sum(terms)])
+            lines.append([state.state, state.variant, start + 1, label, state.weights[start], *terms, sum(terms)])
     return lines
 
 
@@ -92,7 +92,7 @@ def residue_rows(detail: RowDetail, result: StudyResult) -> list[list[Any]]:
     """Return one line per state and residue, and one for what belongs to no residue (kcal/mol).
 
     Columns: state, chain, number (the study's numbering), insertion code, residue, label, vdw, coulomb, gb, total.
-    The totals of one state add up to the binding energy of its first start, the geometry shown.
+    The totals of one state add up to its binding energy, the weighted mean over its geometries.
     """
     lines: list[list[Any]] = []
     for state in _states(detail):
@@ -122,7 +122,7 @@ def write_energies(result: StudyResult, out_dir: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        ``<mutation>_<ligand>_terms.csv`` (one line per start) and ``..._residues.csv`` (one line per residue).
+        ``<mutation>_<ligand>_terms.csv`` (one line per geometry) and ``..._residues.csv`` (one line per residue).
 
     Raises
     ------
@@ -130,7 +130,8 @@ def write_energies(result: StudyResult, out_dir: Path) -> list[Path]:
         A file could not be written.
     """
     folder = out_dir / "energies"
-    term_header = ["state", "variant", "start", "start_label", *(f"{name}_kcal_mol" for name in STATE_TERM_NAMES)]
+    terms = [f"{name}_kcal_mol" for name in STATE_TERM_NAMES]
+    term_header = ["state", "variant", "geometry", "label", "weight", *terms]
     residue_header = ["state", "chain", "residue_number", "insertion_code", "residue_name", "residue"]
     residue_header += [f"{name}_kcal_mol" for name in ("vdw", "coulomb", "gb", "total")]
     details = (*result.rows, *result.atp)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,23 +139,27 @@ class ComplexState:
     variant : str
         Label of the variant, e.g. ``T315I``.
     receptor : Receptor
-        Relaxed receptor of the best start.
+        Relaxed receptor of the conformer with the lowest energy, the geometry shown.
     ligand : str
         Ligand name.
     ligand_coordinates : (n_ligand_atoms, 3) float
-        Angstrom, relaxed, best start.
-    terms : (n_starts, 5) float
+        Angstrom, of the same geometry.
+    terms : (n_geometries, 5) float
         vdw, coulomb, gb, surface of E(complex) - E(receptor) - E(ligand) at one geometry, and the strain of receptor
-        and ligand (the ligand's against the common start of every state), kcal/mol, one row per start.
+        and ligand (the ligand's against the common start of every state), kcal/mol, one row per relaxed geometry.
     per_residue : (n_residues, 3) float
-        Each residue's direct interaction with the ligand in the first start (the geometry shown): vdw, coulomb, gb
+        Each residue's direct interaction with the ligand, weighted mean over the geometries: vdw, coulomb, gb
         (screening), kcal/mol. ``desolvation`` holds what cannot be assigned to a residue pair.
     desolvation : float
-        What belongs to no pair in the first start: change of GB self-energies, surface and strain, kcal/mol;
-        per_residue + desolvation = the sum of its terms.
+        What belongs to no pair: change of GB self-energies, surface and strain, kcal/mol;
+        per_residue + desolvation = the weighted mean of the terms' sums.
     start_labels : tuple of str
-        How each start was made (rotamer, seed).
+        How each geometry was made (rotamer, start).
     warnings : tuple of str
+    weights : (n_geometries,) float
+        Adding up to 1; equal ones by default.
+    conformers : (n_geometries,) int
+        Which conformer of the mutated side chains each geometry holds; one for all by default.
     """
 
     state: StateName
@@ -168,14 +172,30 @@ class ComplexState:
     desolvation: float
     start_labels: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    weights: FloatArray = field(default_factory=lambda: np.zeros(0))
+    conformers: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
         """Copy, freeze and check the arrays."""
+        n = len(self.terms)
+        if n and not len(self.weights):
+            object.__setattr__(self, "weights", np.full(n, 1.0 / n))
+        if n and not len(self.conformers):
+            object.__setattr__(self, "conformers", np.zeros(n, dtype=np.int64))
         try:
             freeze(self, "ligand_coordinates", np.float64, (None, 3))
             freeze(self, "terms", np.float64, (None, len(STATE_TERM_NAMES)))
+            freeze(self, "weights", np.float64, (n,))
+            freeze(self, "conformers", np.int64, (n,))
             freeze(self, "per_residue", np.float64, (self.receptor.n_residues, 3))
         except ValueError as error:
             raise EnergyError(f"{self.variant} with {self.ligand}: {error}") from error
         if not np.isfinite(self.terms).all():
             raise EnergyError(f"{self.variant} with {self.ligand}: an energy term is not finite")
+        if n and not np.isclose(self.weights.sum(), 1.0):
+            raise EnergyError(f"{self.variant} with {self.ligand}: the weights add up to {self.weights.sum():g}, not 1")
+
+    @property
+    def mean_terms(self) -> FloatArray:
+        """Weighted mean of the terms, (5,) float, kcal/mol."""
+        return np.asarray(self.weights @ self.terms)
