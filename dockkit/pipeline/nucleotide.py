@@ -174,7 +174,7 @@ def _minimised(
         turned,
         dielectric=settings.dielectric,
         cutoff=settings.cutoff_angstrom,
-        backbone_restraint=settings.backbone_restraint_kcal_mol_a2,
+        backbone_restraint=settings.start_restraint_kcal_mol_a2,
     )
     moved, energy = minimise(system, region, turned, settings.max_iterations)
     n = receptor.n_atoms
