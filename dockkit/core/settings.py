@@ -163,7 +163,7 @@ class RelaxSettings(StrictSettings):
     strain_tolerance: float = Field(1.0, gt=0, description="root-mean-square force at the end, kJ/mol/nm")
     n_rotamers: int = Field(5, ge=1, le=10, description="conformers of the mutated side chains that are relaxed")
     rotamer_scale_kcal_mol: float = Field(2.0, gt=0, description="energy over which a conformer's weight falls by e")
-    n_starts: int = Field(3, ge=1, le=20, description="starts of the likeliest conformer")
+    n_starts: int = Field(2, ge=1, le=20, description="starts of the likeliest conformer")
     start_noise_angstrom: float = Field(0.05, ge=0)
 
 

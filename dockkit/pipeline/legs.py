@@ -26,8 +26,10 @@ from dockkit.forcefield.system import make_region, region_stiffness, region_syst
 from dockkit.sampling import Minimiser
 
 HOPELESS: Final = 6.0
-"""Conformers this many times the scale of weights above the best after the first stage are not followed; there they
-would weigh a quarter of a percent."""
+"""Conformers this many times the scale of weights above the best after the first stage are not followed."""
+
+NEGLIGIBLE: Final = 0.01
+"""Relative weight below which a relaxed conformer does not count."""
 
 LIGAND_REACH: Final = 100.0
 """Angstrom: within it every atom of a ligand sees every other."""
@@ -103,14 +105,6 @@ class Leg:
     coordinates: FloatArray
     energy: float
     strain: float
-
-
-def settle_shell(
-    assembly: Assembly, zones: Zones, coordinates: FloatArray, relax: RelaxSettings
-) -> tuple[FloatArray, float]:
-    """Return the complex after the first stage, (n_atoms, 3) float, Angstrom, and its energy, kcal/mol."""
-    region = make_region(assembly, zones.shell, zones.shell_kept)
-    return _minimiser(assembly, region, coordinates, relax).minimise(coordinates, relax.max_iterations)
 
 
 def _minimiser(assembly: Assembly, region: Region, reference: FloatArray, relax: RelaxSettings) -> Minimiser:
@@ -246,31 +240,29 @@ def settle_models(
     SamplingError
         An energy is not finite.
     """
-    shells = []
+    starts = []
     for model in models:
         placed = np.concatenate([model.receptor.coordinates, pose.coordinates])
-        origin = turn_hydroxyls(assembly, placed, zones.shell, relax.dielectric)
-        shells.append((origin, *settle_shell(assembly, zones, origin, relax)))
-    ceiling = min(energy for _, _, energy in shells) + HOPELESS * relax.rotamer_scale_kcal_mol
-    found: dict[int, list[Leg]] = {}
-    cores: dict[int, Core] = {}
-    for number, (origin, xyz, energy) in enumerate(shells):
-        if energy <= ceiling:
-            cores[number] = Core(assembly, zones, origin, pose.coordinates, relax)
-            found[number] = [cores[number].settle(xyz)]
+        starts.append(turn_hydroxyls(assembly, placed, zones.shell, relax.dielectric))
+    region = make_region(assembly, zones.shell, zones.shell_kept)
+    outer = _minimiser(assembly, region, starts[0], relax)
+    shells = [outer.minimise(start, relax.max_iterations) for start in starts]
+    core = Core(assembly, zones, starts[0], pose.coordinates, relax)
+    ceiling = min(energy for _, energy in shells) + HOPELESS * relax.rotamer_scale_kcal_mol
+    found = {number: [core.settle(xyz)] for number, (xyz, energy) in enumerate(shells) if energy <= ceiling}
     first = min(found, key=lambda number: found[number][0].energy)
     for k in range(1, relax.n_starts):
-        core = cores[first]
-        shaken = _shaken(assembly, core.region, shells[first][1], relax.start_noise_angstrom, seed + k)
+        shaken = _shaken(assembly, core.region, shells[first][0], relax.start_noise_angstrom, seed + k)
         found[first].append(core.settle(shaken))
     numbers = sorted(found, key=lambda number: (number != first, number))
     energies = np.array([np.mean([leg.energy for leg in found[number]]) for number in numbers])
     weights = np.exp(-(energies - energies.min()) / relax.rotamer_scale_kcal_mol)
-    weights /= weights.sum()
+    weights = np.where(weights < NEGLIGIBLE, 0.0, weights) / weights[weights >= NEGLIGIBLE].sum()
     return [
         Geometry(number, start, leg, float(weight) / len(found[number]))
         for number, weight in zip(numbers, weights, strict=True)
         for start, leg in enumerate(found[number])
+        if weight > 0.0
     ]
 
 

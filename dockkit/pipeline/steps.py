@@ -46,7 +46,7 @@ from dockkit.mutation import build_variant, check_variant, parse_variant, site_i
 from dockkit.mutation.waters import displaced_waters, without_waters
 from dockkit.pipeline.dynamics import run_md
 from dockkit.pipeline.dynamics_analysis import compare_leg
-from dockkit.pipeline.legs import choose_zones, energy_atoms, settle_models
+from dockkit.pipeline.legs import Geometry, choose_zones, energy_atoms, settle_models
 from dockkit.pipeline.nucleotide import place_nucleotide
 from dockkit.pipeline.prepare import chain_differences
 from dockkit.pipeline.rescore import choose_refined
@@ -58,6 +58,9 @@ ENERGY_SUBSET_ANGSTROM = 10.0
 
 BOUND_WITHIN_ANGSTROM = 4.0
 """A group of a structure file this close to the chosen chain may be the ligand's bound pose."""
+
+TELLING_WEIGHT = 0.1
+"""Conformers below it are left out of the contributions of residues, not of the sum."""
 
 START_ITERATIONS = 1000
 """L-BFGS iterations of the common start; some 2 s for a kinase domain."""
@@ -231,8 +234,8 @@ def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
     evaluator = BindingEnergy(assembly, energy, np.flatnonzero(np.isin(assembly.receptor.atom_residue, counted)))
     terms = np.array([[*evaluator.terms(one.leg.coordinates), one.leg.strain] for one in geometries])
     weights = np.array([one.weight for one in geometries])
-    contributions = np.sum([one.weight * evaluator.per_residue(one.leg.coordinates) for one in geometries], axis=0)
     shown = geometries[0]
+    contributions = _contributions(evaluator, geometries)
     n = assembly.receptor.n_atoms
     return ComplexState(
         state=params["state"],
@@ -248,6 +251,14 @@ def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
         weights=weights,
         conformers=np.array([one.conformer for one in geometries]),
     )
+
+
+def _contributions(evaluator: BindingEnergy, geometries: list[Geometry]) -> FloatArray:
+    """Return the contributions of residues, (n_residues, 3) float, from the first start of conformers that matter."""
+    telling = [one for one in geometries if one.start == 0 and (one is geometries[0] or one.weight >= TELLING_WEIGHT)]
+    weights = np.array([one.weight for one in telling])
+    each = np.array([evaluator.per_residue(one.leg.coordinates) for one in telling])
+    return np.asarray(np.tensordot(weights / weights.sum(), each, axes=1))
 
 
 def _model_warnings(receptor: Receptor, pose: Pose) -> tuple[str, ...]:

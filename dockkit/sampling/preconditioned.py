@@ -229,6 +229,9 @@ def _scaled(gradient: FloatArray, history: deque[tuple[FloatArray, FloatArray, f
         weights.append(float(change @ q) / curvature)
         q -= weights[-1] * turn
     q = np.asarray(solve.solve(q), dtype=np.float64)
+    if history:
+        _, turn, curvature = history[-1]
+        q *= curvature / float(turn @ solve.solve(turn))
     for (change, turn, curvature), weight in zip(history, reversed(weights), strict=True):
         q += (weight - float(turn @ q) / curvature) * change
     return q

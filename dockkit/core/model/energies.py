@@ -148,10 +148,10 @@ class ComplexState:
         vdw, coulomb, gb, surface of E(complex) - E(receptor) - E(ligand) at one geometry, and the strain of receptor
         and ligand (the ligand's against the common start of every state), kcal/mol, one row per relaxed geometry.
     per_residue : (n_residues, 3) float
-        Each residue's direct interaction with the ligand, weighted mean over the geometries: vdw, coulomb, gb
+        Each residue's direct interaction with the ligand, weighted mean over the main conformers: vdw, coulomb, gb
         (screening), kcal/mol. ``desolvation`` holds what cannot be assigned to a residue pair.
     desolvation : float
-        What belongs to no pair: change of GB self-energies, surface and strain, kcal/mol;
+        What belongs to no pair: change of GB self-energies, surface, strain and minor conformers, kcal/mol;
         per_residue + desolvation = the weighted mean of the terms' sums.
     start_labels : tuple of str
         How each geometry was made (rotamer, start).
