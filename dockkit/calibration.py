@@ -70,7 +70,7 @@ class Features:
     overlap_angstrom : float
         Largest overlap of van der Waals spheres left at the mutated side chain, beyond 0.4 A (1.0 A between N and O).
     wild_type_spread : float
-        Standard deviation of the wild type's binding energy over its starts, kcal/mol; NaN for a single start.
+        Weighted standard deviation of the wild type's binding energy over its geometries, kcal/mol; NaN for one.
     kinase : str
         Gene.
     modelled, docked : bool
@@ -291,7 +291,7 @@ def _reasons(features: Features, record: Mapping[str, Any]) -> list[tuple[float,
             "clash",
             f"the mutated side chain overlaps by {features.overlap_angstrom:.1f} A",
         ),
-        (spread > ranges["wild_type_spread"], "spread", f"wild type varies by {spread:.1f} kcal/mol between starts"),
+        (spread > ranges["wild_type_spread"], "spread", f"wild type varies by {spread:.1f} kcal/mol between its geometries"),
     ]
     return [(float(factors[key]), text) for holds, key, text in found if holds]
 
