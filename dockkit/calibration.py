@@ -291,7 +291,11 @@ def _reasons(features: Features, record: Mapping[str, Any]) -> list[tuple[float,
             "clash",
             f"the mutated side chain overlaps by {features.overlap_angstrom:.1f} A",
         ),
-        (spread > ranges["wild_type_spread"], "spread", f"wild type varies by {spread:.1f} kcal/mol between its geometries"),
+        (
+            spread > ranges["wild_type_spread"],
+            "spread",
+            f"wild type varies by {spread:.1f} kcal/mol over its geometries",
+        ),
     ]
     return [(float(factors[key]), text) for holds, key, text in found if holds]
 

@@ -17,7 +17,6 @@ from dockkit.forcefield.system import assemble
 from dockkit.mutation import build_variant, parse_variant, site_indices
 from dockkit.pipeline import steps
 from dockkit.pipeline.legs import Core, choose_zones, energy_atoms
-from dockkit.resistance import state_difference
 
 RELAX = RelaxSettings(n_starts=1)
 
@@ -121,10 +120,12 @@ def test_strain_is_what_receptor_and_ligand_gain_apart(bound):
     sites = site_indices(receptor, parse_variant("F80F"), "uniprot")
     zones = choose_zones(receptor, pose, sites, RELAX)
     xyz = np.concatenate([receptor.coordinates, pose.coordinates])
-    bound_leg = Core(assembly, zones, xyz, pose.coordinates, RELAX).settle(xyz)
+    core = Core(assembly, zones, xyz, pose.coordinates, RELAX)
+    bound_leg = core.part(*core.bind(xyz))
     away = np.concatenate([receptor.coordinates, pose.coordinates + [0.0, 0.0, 200.0]])
     free_pose = Pose(pose.ligand, pose.receptor, away[receptor.n_atoms :], "bound", 0.0)
-    free_leg = Core(assembly, zones, away, free_pose.coordinates, RELAX).settle(away)
+    apart = Core(assembly, zones, away, free_pose.coordinates, RELAX)
+    free_leg = apart.part(*apart.bind(away))
     relaxing_alone = bound_leg.strain - free_leg.strain
     assert bound_leg.energy < free_leg.energy - 20.0
     assert relaxing_alone > 0.5

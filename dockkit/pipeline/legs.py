@@ -151,8 +151,8 @@ class Core:
         self._ligand = _ligand(assembly, relax)
         self._ligand_start = self._ligand.energy(np.concatenate([reference[:n], ligand_reference]))
 
-    def settle(self, coordinates: FloatArray) -> Leg:
-        """Minimise, then the same without the ligand.
+    def bind(self, coordinates: FloatArray) -> tuple[FloatArray, float]:
+        """Minimise the complex.
 
         Parameters
         ----------
@@ -161,17 +161,28 @@ class Core:
 
         Returns
         -------
-        Leg
+        coordinates : (n_atoms, 3) float
+            Angstrom.
+        energy : float
+            kcal/mol.
 
         Raises
         ------
         SamplingError
             An energy is not finite.
         """
-        limits = (self._relax.strain_iterations, self._relax.strain_tolerance)
-        bound, energy = self._together.minimise(coordinates, *limits)
+        return self._together.minimise(coordinates, self._relax.strain_iterations, self._relax.strain_tolerance)
+
+    def part(self, bound: FloatArray, energy: float) -> Leg:
+        """Minimise the receptor without the ligand, from a minimum of the complex and its energy (:meth:`bind`).
+
+        Raises
+        ------
+        SamplingError
+            An energy is not finite.
+        """
         strained = self._protein.energy(bound)
-        _, relaxed = self._protein.minimise(bound, *limits)
+        _, relaxed = self._protein.minimise(bound, self._relax.strain_iterations, self._relax.strain_tolerance)
         return Leg(bound, energy, strained - relaxed + self._ligand.energy(bound) - self._ligand_start)
 
 
@@ -249,20 +260,21 @@ def settle_models(
     shells = [outer.minimise(start, relax.max_iterations) for start in starts]
     core = Core(assembly, zones, starts[0], pose.coordinates, relax)
     ceiling = min(energy for _, energy in shells) + HOPELESS * relax.rotamer_scale_kcal_mol
-    found = {number: [core.settle(xyz)] for number, (xyz, energy) in enumerate(shells) if energy <= ceiling}
-    first = min(found, key=lambda number: found[number][0].energy)
+    bound = {number: [core.bind(xyz)] for number, (xyz, energy) in enumerate(shells) if energy <= ceiling}
+    first = min(bound, key=lambda number: bound[number][0][1])
     for k in range(1, relax.n_starts):
         shaken = _shaken(assembly, core.region, shells[first][0], relax.start_noise_angstrom, seed + k)
-        found[first].append(core.settle(shaken))
-    numbers = sorted(found, key=lambda number: (number != first, number))
-    energies = np.array([np.mean([leg.energy for leg in found[number]]) for number in numbers])
+        bound[first].append(core.bind(shaken))
+    numbers = sorted(bound, key=lambda number: (number != first, number))
+    energies = np.array([np.mean([energy for _, energy in bound[number]]) for number in numbers])
     weights = np.exp(-(energies - energies.min()) / relax.rotamer_scale_kcal_mol)
+    weights /= weights.sum()
     weights = np.where(weights < NEGLIGIBLE, 0.0, weights) / weights[weights >= NEGLIGIBLE].sum()
     return [
-        Geometry(number, start, leg, float(weight) / len(found[number]))
+        Geometry(number, start, core.part(*one), float(weight) / len(bound[number]))
         for number, weight in zip(numbers, weights, strict=True)
-        for start, leg in enumerate(found[number])
         if weight > 0.0
+        for start, one in enumerate(bound[number])
     ]
 
 
