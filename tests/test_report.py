@@ -207,6 +207,16 @@ def test_atp_that_failed_or_was_not_asked_for_is_said():
     assert "could not be computed" in atp_verdict(failed("ATP.Mg", "no"), 298.15)
 
 
+def test_headline_says_what_the_error_of_the_method_leaves_open(result):
+    rows = tuple(
+        replace(d, row=replace(d.row, resistance_probability=0.41 if d.row.ligand == "imatinib" else 0.95))
+        for d in result.rows
+    )
+    text = headline(replace(result, rows=rows))
+    assert "not certain for imatinib (41% chance of resistance)" in text
+    assert text.count("chance of resistance") == 1
+
+
 def test_headline_of_several_mutations_counts_pairs():
     text = headline(study(("T315I", "T315V")))
     assert "12 pairs of 2 ABL1 mutations and 6 inhibitors" in text

@@ -12,6 +12,10 @@ CALLS: tuple[Call, ...] = ("lost", "weakened", "kept", "gained")
 """Calls from worst to best."""
 
 
+UNDECIDED = (0.3, 0.7)
+"""A chance of resistance between these is told beside the call: the measured error of the method leaves it open."""
+
+
 def rows_of(result: StudyResult, mutation: str) -> list[RowDetail]:
     """Return the inhibitor rows of one mutation."""
     return [detail for detail in result.rows if detail.row.mutation == mutation]
@@ -68,6 +72,13 @@ def mutation_sentence(result: StudyResult, mutation: str) -> str:
                 else f"{'is' if len(names) == 1 else 'are'} {call}"
             )
             clauses.append(f"{listing(names)} {verb}")
+    open_ones = [
+        f"{d.row.ligand} ({d.row.resistance_probability:.0%} chance of resistance)"
+        for d in details
+        if d.row.status == "ok" and UNDECIDED[0] < d.row.resistance_probability < UNDECIDED[1]
+    ]
+    if open_ones:
+        clauses.append(f"not certain for {listing(open_ones)}")
     failed = [d.row.ligand for d in details if d.row.status != "ok" or not d.row.call]
     if failed:
         clauses.append(f"there is no answer for {listing(failed)}")
