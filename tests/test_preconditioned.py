@@ -161,3 +161,19 @@ def test_same_start_same_minimum(pocket):
     once, again = (Minimiser(system, region, stiffness).minimise(shaken, 300) for _ in range(2))
     assert (once[0] == again[0]).all()
     assert once[1] == again[1]
+
+
+def test_a_descent_that_stands_on_rounding_ends():
+    """A tolerance that single precision cannot reach: the energy is rounded to 1e-4, its gradient to 1e-2."""
+    system, region, stiffness = chain_of_springs(np.full(4, 100.0))
+    metric, count = pre.Metric(stiffness, region.mobile), [0]
+    places = np.arange(15.0).reshape(5, 3)
+
+    def rounded(xyz):
+        count[0] += 1
+        away = xyz - places[1:]
+        return float(np.round(50.0 * (away**2).sum(), 4)), np.round(100.0 * away, 2) + 0.01
+
+    found, _ = pre.descend(rounded, metric, places + 0.3, np.arange(1, 5), 5000, 1e-6)
+    assert count[0] < 200
+    np.testing.assert_allclose(found[1:], places[1:], atol=1e-3)

@@ -36,6 +36,10 @@ REFRESH: Final = 40
 LONGEST_STEP: Final = 0.2
 """Angstrom; no atom moves further in one iteration."""
 
+PATIENCE: Final = 20
+LEAST_GAIN: Final = 1e-3
+"""kcal/mol; a descent that gains less in 20 iterations stands on the rounding of its forces, and ends."""
+
 _ARMIJO: Final = 1e-4
 _SHORTEST_STEP: Final = 1e-5
 _ROUNDING: Final = 1e-6
@@ -201,7 +205,12 @@ def descend(
     energy, gradient = evaluate(here[mobile])
     history: deque[tuple[FloatArray, FloatArray, float]] = deque(maxlen=MEMORY)
     solve: SuperLU | None = None
+    milestone = energy
     for iteration in range(max_iterations):
+        if iteration and iteration % PATIENCE == 0:
+            if milestone - energy < LEAST_GAIN:
+                break
+            milestone = energy
         if not np.isfinite(energy) or np.sqrt(np.mean(gradient**2)) < tolerance:
             break
         if solve is None or iteration % REFRESH == 0:
