@@ -92,6 +92,10 @@ def test_energies_add_up_to_the_result(finished):
     means = [float(state.weights @ state.terms.sum(axis=1)) for state in states]
     assert detail.row.ddg_inhibitor_kcal_mol == pytest.approx(means[1] - means[0], abs=1e-9)
     assert (out / "energies").is_dir()
+    atp = [d.mutant for d in run.result.atp if d.mutant is not None]
+    assert atp
+    assert all((state.terms[:, 4] == 0.0).all() for state in atp)
+    assert (states[1].terms[:, 4] != 0.0).all()
 
 
 def test_a_second_run_computes_nothing_and_says_the_same(finished):

@@ -220,7 +220,13 @@ class Geometry:
 
 
 def settle_models(
-    assembly: Assembly, models: Sequence[SideChainModel], pose: Pose, zones: Zones, relax: RelaxSettings, seed: int
+    assembly: Assembly,
+    models: Sequence[SideChainModel],
+    pose: Pose,
+    zones: Zones,
+    relax: RelaxSettings,
+    seed: int,
+    with_strain: bool = True,
 ) -> list[Geometry]:
     """Relax every side-chain model of a state, and the likeliest one from several starts.
 
@@ -240,6 +246,8 @@ def settle_models(
     relax : RelaxSettings
     seed : int
         Of the shaken starts.
+    with_strain : bool
+        Without it every strain is 0 and no receptor is minimised alone.
 
     Returns
     -------
@@ -271,7 +279,7 @@ def settle_models(
     weights /= weights.sum()
     weights = np.where(weights < NEGLIGIBLE, 0.0, weights) / weights[weights >= NEGLIGIBLE].sum()
     return [
-        Geometry(number, start, core.part(*one), float(weight) / len(bound[number]))
+        Geometry(number, start, core.part(*one) if with_strain else Leg(*one, 0.0), float(weight) / len(bound[number]))
         for number, weight in zip(numbers, weights, strict=True)
         if weight > 0.0
         for start, one in enumerate(bound[number])

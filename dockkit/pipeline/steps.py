@@ -216,7 +216,11 @@ def _without_displaced(
 
 
 def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
-    """Build one state of a complex on the common start, relax its conformers, and take their binding energies."""
+    """Build one state of a complex on the common start, relax its conformers, and take their binding energies.
+
+    A ligand that brings its metal ions has no strain: taken away, it would leave acids face to face that water and ions
+    hold apart in the empty protein, and which minimum these fall into is noise.
+    """
     ligand, (receptor, pose) = inputs["ligand"], inputs["start"]
     relax, energy, numbering = RelaxSettings(**params["relax"]), EnergySettings(**params["energy"]), params["numbering"]
     given = parse_variant(params["variant"])
@@ -229,7 +233,7 @@ def run_state(params: Params, inputs: Inputs, work_dir: Path) -> ComplexState:
         ligand_elements=ligand.elements, n_models=relax.n_rotamers,
     )  # fmt: skip
     assembly = assemble(models[0].receptor, ligand, inputs["parameters"], receptor)
-    geometries = settle_models(assembly, models, pose, zones, relax, params["seed"])
+    geometries = settle_models(assembly, models, pose, zones, relax, params["seed"], "Mg" not in ligand.elements)
     counted = energy_atoms(receptor, pose, sites, energy.subset_angstrom)
     evaluator = BindingEnergy(assembly, energy, np.flatnonzero(np.isin(assembly.receptor.atom_residue, counted)))
     terms = np.array([[*evaluator.terms(one.leg.coordinates), one.leg.strain] for one in geometries])
