@@ -252,8 +252,9 @@ def calibrate(features: Features, record: Mapping[str, Any] | None = None) -> Ca
     scale *= math.prod(factor for factor, _ in reasons)
     degrees = float(parameters["degrees"])
     confidence = float(1.0 - 2.0 * student.sf(WITHIN / scale, degrees))
-    error = scale * math.sqrt(degrees / (degrees - 2.0)) if degrees > 2 else float("nan")
-    return Calibrated(value, error, scale, degrees, confidence, tuple(text for _, text in reasons))
+    return Calibrated(
+        value, scale * _deviation(degrees), scale, degrees, confidence, tuple(text for _, text in reasons)
+    )
 
 
 def _reasons(features: Features, record: Mapping[str, Any]) -> list[tuple[float, str]]:
@@ -323,9 +324,53 @@ def resistance_probability(
     temperature_kelvin : float
         For RT ln(fold).
     """
-    scale = math.hypot(inhibitor.scale, shift_error if math.isfinite(shift_error) else 0.0)
+    value, error = expected_effective(inhibitor, shift=shift, shift_error=shift_error)
     threshold = thermal_energy(temperature_kelvin) * math.log(fold)
-    return float(student.sf((threshold - inhibitor.value - shift) / scale, inhibitor.degrees))
+    return float(chance_above(value, error, threshold, degrees=inhibitor.degrees))
+
+
+def expected_effective(inhibitor: Calibrated, *, shift: float = 0.0, shift_error: float = 0.0) -> tuple[float, float]:
+    """Return the effective ddG to expect, ATP's part included, and the standard deviation of its distribution.
+
+    Parameters
+    ----------
+    inhibitor, shift, shift_error
+        As in :func:`resistance_probability`.
+
+    Returns
+    -------
+    value, error : float
+        kcal/mol; the error is NaN where the distribution has none (two degrees of freedom or fewer).
+    """
+    scale = math.hypot(inhibitor.scale, shift_error if math.isfinite(shift_error) else 0.0)
+    return inhibitor.value + shift, scale * _deviation(inhibitor.degrees)
+
+
+def _deviation(degrees: float) -> float:
+    return math.sqrt(degrees / (degrees - 2.0)) if degrees > 2 else float("nan")
+
+
+def chance_above(value: ArrayLike, error: ArrayLike, threshold: float, *, degrees: float | None = None) -> FloatArray:
+    """Return the probability that the truth lies above a threshold.
+
+    Parameters
+    ----------
+    value, error : (...) float
+        Of :func:`expected_effective`, kcal/mol.
+    threshold : float
+        kcal/mol.
+    degrees : float, optional
+        Of Student's t; default the shipped calibration's.
+
+    Returns
+    -------
+    (...) float
+        0 to 1; NaN where the value is NaN.
+    """
+    freedom = float(calibration_record()["parameters"]["degrees"]) if degrees is None else degrees
+    scale = np.asarray(error, dtype=float) / _deviation(freedom)
+    chance: FloatArray = np.asarray(student.sf((threshold - np.asarray(value, dtype=float)) / scale, freedom))
+    return chance
 
 
 # ------------------------------------------------------------------------------------------------- features

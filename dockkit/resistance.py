@@ -321,7 +321,10 @@ def _reason(call: Call, inhibitor: float, atp: float, rt: float, competitive: bo
 
 
 def rank(rows: Sequence[ResistanceRow]) -> tuple[ResistanceRow, ...]:
-    """Rank the inhibitors of each mutation, 1 for the one that keeps most (or gains) affinity.
+    """Rank the inhibitors of each mutation, 1 for the one that is expected to keep most affinity.
+
+    The order is that of the expected effective ddG; ties, and rows that were not calibrated, follow the effective ddG
+    as computed.
 
     Parameters
     ----------
@@ -340,6 +343,11 @@ def rank(rows: Sequence[ResistanceRow]) -> tuple[ResistanceRow, ...]:
             for i, row in enumerate(rows)
             if (row.kinase, row.mutation) == key and row.status == "ok" and np.isfinite(row.ddg_effective_kcal_mol)
         ]
-        members.sort(key=lambda i: (rows[i].ddg_effective_kcal_mol, rows[i].ligand))
+        members.sort(key=lambda i: (_expected(rows[i]), rows[i].ddg_effective_kcal_mol, rows[i].ligand))
         places.update({i: place for place, i in enumerate(members, start=1)})
     return tuple(replace(row, rank=places.get(i, 0)) for i, row in enumerate(rows))
+
+
+def _expected(row: ResistanceRow) -> float:
+    value = row.ddg_expected_kcal_mol
+    return value if np.isfinite(value) else row.ddg_effective_kcal_mol

@@ -11,11 +11,12 @@ import pytest
 
 from dockkit import api, cli
 from dockkit.api.panels import make_panel, run_panel
+from dockkit.calibration import chance_above
 from dockkit.core.errors import InputError, MutationError, SettingsError
 from dockkit.core.settings import Study
 from dockkit.kinase import load_kinase
 from dockkit.pipeline import panel_outputs
-from dockkit.pipeline.cover import cluster, covers, hold_probability
+from dockkit.pipeline.cover import cluster, covers
 from dockkit.pipeline.mutation_tables import read_mutations
 from dockkit.pipeline.panel import panel_study, split_inhibitors
 from dockkit.report.heatmap import draw_cover, draw_panel
@@ -113,15 +114,14 @@ def test_lists_of_inhibitors_are_split_and_files_and_inchis_are_not(tmp_path):
 # ------------------------------------------------------------------------------------------------------------ the cover
 
 
-def test_the_probability_of_holding_is_the_normal_integral():
-    effective = np.array([[0.0, 1.0, 2.0, np.nan, 1.0]])
-    error = np.array([[1.0, 1.0, 0.0, 1.0, 0.0]])
-    chance = hold_probability(effective, error, 1.0)[0]
-    assert chance[0] == pytest.approx(0.8413447, abs=1e-7)
-    assert chance[1] == 0.5
-    assert chance[2] == 0.0
-    assert np.isnan(chance[3])
-    assert chance[4] == 1.0, "at the threshold it still holds"
+def test_the_probability_of_resistance_is_students_integral():
+    # one degree of freedom has no deviation; with four, t = 0.741 is the upper quartile of Student's tables
+    deviation = np.sqrt(4.0 / 2.0)
+    chance = chance_above([0.0, 1.0, np.nan], [deviation, 1.0, 1.0], 0.741, degrees=4.0)
+    assert chance[0] == pytest.approx(0.25, abs=2e-4)
+    assert chance[1] > 0.5
+    assert np.isnan(chance[2])
+    assert chance_above(0.741, 1.0, 0.741) == 0.5
 
 
 def test_covers_by_hand():
@@ -188,12 +188,91 @@ def test_the_matrix_holds_every_pair_with_its_error(finished):
             assert row[f"{name}_ddg_effective_kcal_mol"] == results[row["mutation"], name]["ddg_effective_kcal_mol"]
             assert float(row[f"{name}_sem_kcal_mol"]) > 0
     long = rows_of(out / "panel_long.csv")
+    assert not any("error_kcal_mol" in column for column in long[0])
     assert len(long) == 6
     assert {row["cases"] for row in long if row["mutation"] == "T315I"} == {"2"}
     # the fake mutants cost imatinib 4 and dasatinib 0.2 kcal/mol, and ATP gains 1
     assert [row["ligand"] for row in rows_of(out / "panel_ranking.csv")[:2]] == ["dasatinib", "imatinib"]
     assert rows_of(out / "panel_cover.csv")[0]["inhibitors"] == "dasatinib"
     assert rows_of(out / "panel_cover.csv")[2]["inhibitors"] == "imatinib + dasatinib"
+
+
+def test_no_two_outputs_disagree(finished):
+    done, out = finished
+    results = {(row["mutation"], row["ligand"]): row for row in rows_of(out / "results.csv")}
+    ranking = rows_of(out / "panel_ranking.csv")
+    for row in ranking:
+        own = results[row["mutation"], row["ligand"]]
+        assert row["rank"] == own["rank"]
+        assert row["ddg_expected_kcal_mol"] == own["ddg_expected_kcal_mol"]
+        assert row["call"] == own["call"]
+        assert float(row["probability_held"]) == pytest.approx(1.0 - float(own["resistance_probability"]))
+    for mutation in done.panel.mutations:
+        order = [float(row["ddg_expected_kcal_mol"]) for row in ranking if row["mutation"] == mutation]
+        assert order == sorted(order)
+    for cover in done.panel.singles:
+        j = done.panel.inhibitors.index(cover.inhibitors[0])
+        chances = [float(results[m, cover.inhibitors[0]]["resistance_probability"]) for m in done.panel.mutations]
+        assert cover.expected == pytest.approx(done.panel.weights @ (1.0 - np.array(chances)))
+        assert np.allclose(1.0 - done.panel.holds[:, j], chances)
+
+
+def test_a_panel_keeps_the_structures_of_one_row_for_each_ligand(finished):
+    done, out = finished
+    rows = (*done.panel.study.rows, *done.panel.study.atp)
+    kept = [detail.row.ligand for detail in rows if detail.wild_type is not None]
+    assert sorted(kept) == ["ATP.Mg", "dasatinib", "imatinib"]
+    assert all(detail.mutant is None for detail in rows)
+    assert {path.name for path in (out / "poses").iterdir()} == {"ATP.Mg.sdf", "dasatinib.sdf", "imatinib.sdf"}
+
+
+def test_collecting_lean_or_whole_gives_the_same_rows(tmp_path):
+    study = Study(
+        name="p", kinase="ABL1", mutations=["T315I", "E316D"], inhibitors=["imatinib", "dasatinib"],
+        md={"enabled": False},
+    )  # fmt: skip
+    whole = api.execute(study, tmp_path, jobs=1, steps=fake_science.STEPS, write=lambda *given: None)
+    lean = api.execute(study, tmp_path, jobs=1, steps=fake_science.STEPS, write=lambda *given: None, lean=True)
+    assert [detail.row for detail in whole.result.rows] == [detail.row for detail in lean.result.rows]
+    assert all(detail.mutant is not None for detail in whole.result.rows)
+
+
+def test_mutations_of_one_sample_are_offered_together_too(tmp_path):
+    egfr = load_kinase("EGFR")
+    header = "Hugo_Symbol\tVariant_Classification\tTumor_Sample_Barcode\tHGVSp_Short\n"
+    rows = [("S1", "L858R"), ("S1", "T790M"), ("S2", "T790M"), ("S2", "L858R"), ("S3", "C797S"), ("S4", "G719A"),
+            ("S4", "G719S"), *[("S5", text) for text in ("L718Q", "L792H", "G796D", "C797S", "L861Q")]]  # fmt: skip
+    path = tmp_path / "egfr.maf"
+    path.write_text(header + "".join(f"EGFR\tMissense_Mutation\t{sample}\tp.{text}\n" for sample, text in rows))
+    found = read_mutations([str(path)], egfr)
+    counts = dict(zip(found.labels, found.cases, strict=True))
+    assert counts["T790M/L858R"] == 2.0
+    assert counts["T790M"] == counts["L858R"] == 2.0, "the single ones keep their cases"
+    assert sum("/" in label for label in found.labels) == 1
+    assert "4 samples have several mutations of EGFR" in found.notes[0]
+    assert "T790M/L858R (2)" in found.notes[0]
+    assert "1 with two mutations of one residue" in found.notes[1]
+    assert "1 with more than 4" in found.notes[2]
+    alone = read_mutations([str(path)], egfr, compounds=False)
+    assert not any("/" in label for label in alone.labels)
+    assert "one by one, as asked for" in alone.notes[0]
+    made = make_panel([str(path)], ["gefitinib"], kinase="EGFR", steps=fake_science.STEPS)
+    assert "T790M/L858R" in made.study.mutations
+    assert made.study.panel.cases["T790M/L858R"] == 2.0
+    assert any("taken together" in note for note in made.notes)
+
+
+def test_mutations_of_another_gene_are_refused(tmp_path, abl1, capsys):
+    path = tmp_path / "mixed.csv"
+    path.write_text("mutation\nT315I\nEGFR(T790M)\nBCR-ABL F317L\n")
+    found = read_mutations([str(path)], abl1)
+    assert found.labels == ("T315I", "F317L"), "ABL is another name of ABL1"
+    assert "is about EGFR; the panel is about ABL1" in found.refused[0].reason
+    study = tmp_path / "s.toml"
+    study.write_text('kinase = "ABL1"\nmutations = ["EGFR(T315I)"]\ninhibitors = ["imatinib"]\n')
+    for command in ("panel", "run"):
+        assert cli.main([command, str(study), "--dry-run"]) == 2
+        assert "'EGFR(T315I)' is about EGFR; the study is about ABL1" in capsys.readouterr().err
 
 
 def test_the_long_table_is_also_parquet(finished):

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 
 import fake_science
-import numpy as np
 import pytest
 
-from dockkit import cli, resistance
+from dockkit import cli
 from dockkit.api import panels
 from dockkit.api.panels import make_scan, run_scan
 from dockkit.commands.scan import parse_residues
 from dockkit.core.codons import codons_of, reach
 from dockkit.core.errors import DockingError, InputError, SettingsError
-from dockkit.core.units import thermal_energy
+from dockkit.core.model import Substitution, Variant
+from dockkit.core.settings import ScanSettings
 from dockkit.kinase import load_kinase
-from dockkit.pipeline.cover import hold_probability
+from dockkit.pipeline.scan import scan_result
+from dockkit.pipeline.scan_outputs import hot_spot_pdb
 
 RUN = {"jobs": 1, "steps": fake_science.STEPS}
 
@@ -46,12 +48,8 @@ def test_only_what_one_nucleotide_makes_is_computed(finished):
 
 def test_the_score_is_reachable_times_resists(finished):
     done, out = finished
-    threshold = thermal_energy(298.15) * np.log(3.0)
     for row in done.scan.rows:
-        values = row.detail.row
-        error = np.hypot(values.ddg_effective_sem, resistance.method_error())
-        held = hold_probability(np.array([[values.ddg_effective_kcal_mol]]), np.array([[error]]), threshold)[0, 0]
-        assert row.resists == pytest.approx(1.0 - held)
+        assert row.resists == pytest.approx(row.detail.row.resistance_probability), "the study's own limit, 10-fold"
         assert row.reachable == pytest.approx(reach(row.wild_type, row.mutant).probability)
         assert row.score == pytest.approx(row.reachable * row.resists)
     scores = [row.score for row in done.scan.rows]
@@ -97,7 +95,7 @@ def test_a_coding_sequence_decides_what_is_reachable(tmp_path):
         "imatinib", "abl1-1iep", out=tmp_path / "run", residues=(315,), coding_sequence=path, run=RUN,
         scan_settings={"single_nucleotide": True},
     )  # fmt: skip
-    assert {mutant for _, mutant in made.scan.reaches} == set("AKMPRS")
+    assert {mutant for _, _, mutant in made.scan.reaches} == set("AKMPRS")
     assert made.scan.codons == "Codons are those of abl1.fasta."
     with pytest.raises(InputError, match="is not ABL1"):
         make_scan("imatinib", "abl1-1iep", out=tmp_path / "run", run=RUN, coding_sequence=_other_gene(tmp_path))
@@ -135,6 +133,70 @@ def test_what_cannot_be_scanned_is_told(tmp_path, monkeypatch):
         make_scan("imatinib", out=tmp_path, run=RUN)
     with pytest.raises(SettingsError, match="within_angstrom"):
         make_scan("imatinib", "abl1-1iep", out=tmp_path, run=RUN, scan_settings={"within_angstrom": -1})
+
+
+def test_residues_with_insertion_codes_are_told_apart(finished, tmp_path):
+    plain = fake_science.receptor({}, {}, tmp_path)
+    numbers, codes = [313, 314, 315, 315, 316], ["", "", "", "A", ""]
+    body = dataclasses.replace(plain, author_numbers=numbers, insertion_codes=codes)
+    probe = panels.probe_study("abl1-1iep", "imatinib")
+    records = {"ligand": fake_science.ligand({"ligand": "imatinib"}, {}, tmp_path)}
+    pose = fake_science.pose({"docking": {"exhaustiveness": 8}}, records, tmp_path)
+    abl1 = load_kinase("ABL1")
+    author = probe.model_copy(update={"numbering": "author"})
+    sites, _ = panels.nearby_sites(body, records["ligand"], pose, abl1, author, ScanSettings(), (315,))
+    assert [site.label for site in sites] == ["T315", "E315A"]
+    made = panels.scan_study(author, abl1, sites, ScanSettings(single_nucleotide=True), ligand="imatinib")
+    labels = {site.place: site.label for site in sites}
+    assert {key[:2] for key in made.reaches} == labels.keys()
+    assert "T315I" in made.study.mutations
+    assert "E315AK" in made.study.mutations
+    study = finished[0].run.result
+    details = [
+        dataclasses.replace(
+            study.rows[0],
+            row=dataclasses.replace(study.rows[0].row, mutation=f"{labels[key[:2]]}{key[2]}", status="ok"),
+            variant=Variant((Substitution(key[0], labels[key[:2]][0], key[2], "", key[1]),)),
+        )
+        for key in made.reaches
+    ]
+    result = scan_result(dataclasses.replace(study, rows=tuple(details), numbering="author"), made, body, pose)
+    assert {row.place for row in result.rows} == {(315, ""), (315, "A")}
+    assert {row.detail.row.mutation for row in result.rows} == set(made.study.mutations)
+    wanted = {residue.place: 100 * residue.score for residue in result.residues}
+    lines = [line for line in hot_spot_pdb(result).splitlines() if line.startswith("ATOM")]
+    seen = {(int(line[22:26]), line[26].strip()): float(line[60:66]) for line in lines}
+    assert wanted[315, ""] != wanted[315, "A"]
+    assert seen[315, ""] == pytest.approx(wanted[315, ""], abs=0.006)
+    assert seen[315, "A"] == pytest.approx(wanted[315, "A"], abs=0.006)
+    assert seen[316, ""] == 0.0
+
+
+def test_a_dry_run_computes_nothing_and_writes_nothing(tmp_path, capsys, monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("a dry run ran something")
+
+    monkeypatch.setattr(panels, "execute", refuse)
+    out = tmp_path / "none"
+    line = ["scan", "--ligand", "imatinib", "--structure", "abl1-1iep", "--out", str(out), "--dry-run"]
+    assert cli.main(line) == 0
+    said = capsys.readouterr().out
+    assert "residues within 5 A are known once imatinib has its pose" in said
+    assert cli.main([*line, "--residues", "315,317", "--single-nucleotide"]) == 0
+    said = capsys.readouterr().out
+    assert "2 residues: T315, F317" in said
+    assert "14 substitutions at 2 residues" in said
+    assert not out.exists()
+    assert cli.main([*line, "--residues", "9999"]) == 2
+    assert "has no residue 9999" in capsys.readouterr().err
+
+
+def test_a_dry_run_reads_the_pose_that_a_run_left(finished, monkeypatch):
+    _, out = finished
+    monkeypatch.setattr(panels, "STEPS", fake_science.STEPS)
+    found = panels.preview_scan("imatinib", "abl1-1iep", out=out, scan_settings={"single_nucleotide": True})
+    assert "residues: I313" in found.notes[0]
+    assert len(found.stored) > 3
 
 
 def test_residue_lists_are_read():

@@ -11,16 +11,17 @@ from dockkit.api.studies import Run, execute, read_study
 from dockkit.core.errors import DockingError
 from dockkit.core.model import Kinase, Ligand, Pose, Receptor, StudyResult
 from dockkit.core.model.panels import PanelResult, ScanResult
+from dockkit.core.records import load_record
 from dockkit.core.settings import Study, validate_scan
 from dockkit.core.task import Step
 from dockkit.pipeline.outputs import write_outputs
 from dockkit.pipeline.panel import PanelStudy, check_cases, panel_result, panel_study, plannable, with_located
 from dockkit.pipeline.panel_outputs import write_panel, write_summary
-from dockkit.pipeline.plan import Plan
-from dockkit.pipeline.scan import Scan, nearby_sites, probe_study, scan_result, scan_study
+from dockkit.pipeline.plan import Plan, plan
+from dockkit.pipeline.scan import Scan, nearby_sites, probe_study, scan_result, scan_study, sites_of_sequence
 from dockkit.pipeline.scan_outputs import write_scan
 from dockkit.pipeline.steps import STEPS
-from dockkit.store import Outcome, Store
+from dockkit.store import Outcome, Store, read_outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def make_panel(
     chain: str = "",
     numbering: str = "uniprot",
     minimum_cases: float = 0.0,
+    compounds: bool = True,
     cache: str | Path | None = None,
     steps: Mapping[str, Step] | None = None,
     **settings: Any,
@@ -84,6 +86,8 @@ def make_panel(
         As in :func:`dockkit.compare`; a PDB id is fetched; without a structure the library's are used.
     minimum_cases : float
         Mutations seen less often are left out.
+    compounds : bool
+        Also take together what one sample of a table has (T790M and C797S of one tumour as T790M/C797S too).
     cache : str or Path, optional
         Folder for downloads.
     steps : mapping of str to Step
@@ -106,7 +110,7 @@ def make_panel(
         return made
     made = panel_study(
         mutations, inhibitors, kinase=kinase, structure=str(structure), chain=chain, numbering=numbering,
-        minimum_cases=minimum_cases, cache=cache, settings={"md": {"enabled": False}, **settings},
+        minimum_cases=minimum_cases, compounds=compounds, cache=cache, settings={"md": {"enabled": False}, **settings},
     )  # fmt: skip
     return plannable(made, STEPS if steps is None else steps)
 
@@ -135,7 +139,7 @@ def run_panel(made: PanelStudy, out: str | Path | None = None, *, details: bool 
     DockkitError
         See :func:`dockkit.api.execute`.
     """
-    finished = execute(made.study, out, write=write_outputs if details else write_summary, **run)
+    finished = execute(made.study, out, write=write_outputs if details else write_summary, lean=not details, **run)
     result = panel_result(finished.result, made.study, made.refused, made.notes)
     return PanelRun(finished, result, write_panel(result, finished.out))
 
@@ -236,6 +240,100 @@ def make_scan(
     return ScanPlan(made, own, receptor, molecule, pose, folder)
 
 
+@dataclass(frozen=True, slots=True)
+class ScanPreview:
+    """What a scan would do, as far as it can be told without computing anything.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the whole scan; of the pose alone where the residues are not known before it.
+    stored : mapping of str to Outcome
+        What the output folder holds of it.
+    notes : tuple of str
+    out : Path
+    """
+
+    plan: Plan
+    stored: Mapping[str, Outcome]
+    notes: tuple[str, ...]
+    out: Path
+
+
+def preview_scan(
+    ligand: str | Path,
+    structure: str | Path = "",
+    *,
+    kinase: str = "",
+    chain: str = "",
+    numbering: str = "uniprot",
+    residues: Sequence[int] = (),
+    coding_sequence: str | Path | None = None,
+    atp: bool = True,
+    out: str | Path | None = None,
+    cache: str | Path | None = None,
+    scan_settings: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> ScanPreview:
+    """Say what :func:`make_scan` and :func:`run_scan` would do; nothing is computed and nothing is written.
+
+    The residues around the ligand are known where its pose is in the output folder from before, or where they are given
+    in UniProt numbers.
+
+    Parameters
+    ----------
+    ligand, structure, kinase, chain, numbering, residues, coding_sequence, atp, out, cache, scan_settings, **settings
+        As in :func:`make_scan`.
+
+    Returns
+    -------
+    ScanPreview
+
+    Raises
+    ------
+    InputError
+        Something that the user gave is wrong.
+    """
+    rules = validate_scan(dict(scan_settings or {}))
+    probe = probe_study(
+        str(structure), str(ligand), kinase=kinase, chain=chain, numbering=numbering, cache=cache, settings=settings
+    )
+    folder = Path(out) if out is not None else Path(f"scan-{probe.kinase.lower()}")
+    planned = plan(probe, STEPS)
+    records = _stored_records(planned, folder / "store")
+    name = planned.cells[0].ligand.label
+    notes: tuple[str, ...] = ()
+    if records is not None:
+        sites, notes = nearby_sites(records[0], records[1], records[2], planned.kinase, probe, rules, residues)
+    elif residues and numbering == "uniprot":
+        sites = sites_of_sequence(planned.kinase, residues)
+    else:
+        notes = (
+            f"the residues within {rules.within_angstrom:g} A are known once {name} has its pose, which is computed "
+            "first; with --residues 315,317 in UniProt numbers all tasks can be told now",
+        )
+        return ScanPreview(planned, _stored(planned, folder / "store"), notes, folder)
+    whole = scan_study(probe, planned.kinase, sites, rules, ligand=name, coding_sequence=coding_sequence, atp=atp)
+    planned = plan(whole.study, STEPS)
+    named = f"{len(sites)} residues: {', '.join(site.label for site in sites)}"
+    return ScanPreview(planned, _stored(planned, folder / "store"), (named, whole.codons, *notes), folder)
+
+
+def _stored(planned: Plan, root: Path) -> dict[str, Outcome]:
+    found = ((task.key, read_outcome(root, task.key)) for task in planned.tasks)
+    return {key: outcome for key, outcome in found if outcome is not None and outcome.final}
+
+
+def _stored_records(planned: Plan, root: Path) -> tuple[Receptor, Ligand, Pose] | None:
+    """Return receptor, ligand and pose of the first cell where a run left them."""
+    keys = [planned.cells[0].keys[role] for role in ("receptor", "ligand", "pose")]
+    outcomes = [read_outcome(root, key) for key in keys]
+    if not all(outcome is not None and outcome.ok for outcome in outcomes):
+        return None
+    receptor, ligand, pose = (load_record(root / key[:2] / key) for key in keys)
+    return receptor, ligand, pose
+
+
 def _probed(probe: Study, folder: Path, run: Mapping[str, Any]) -> tuple[Kinase, Receptor, Ligand, Pose]:
     """Run the probe, whose tasks the scan uses again; nothing but the store is written."""
     records: dict[str, Any] = {}
@@ -273,7 +371,7 @@ def run_scan(made: ScanPlan, **run: Any) -> ScanRun:
     DockkitError
         See :func:`dockkit.api.execute`.
     """
-    finished = execute(made.scan.study, made.out, write=write_summary, **run)
+    finished = execute(made.scan.study, made.out, write=write_summary, lean=True, **run)
     result = scan_result(finished.result, made.scan, made.receptor, made.pose)
     return ScanRun(finished, result, write_scan(result, finished.out))
 

@@ -16,7 +16,7 @@ from dockkit.pipeline.mutate import mutate_structure, mutation_text, write_mutat
 from dockkit.pipeline.prepare import Prepared, name_or_path, prepare_structure
 from dockkit.pipeline.prepared import preparation_text, write_prepared
 from dockkit.pipeline.states import KinaseState
-from dockkit.pipeline.variants import parse_mutations
+from dockkit.pipeline.variants import check_gene, parse_mutations
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +158,8 @@ def mutate(
         raise SettingsError(f"models is {models}; give 1 or more")
     parsed = parse_mutations(mutations)
     prepared = _prepared(structure, chain, ligand_code, ligand_smiles, settings, cache)
+    for text in mutations if prepared.kinase.gene else ():
+        check_gene(text, prepared.kinase, "structure")
     built = [mutate_structure(prepared, variant, numbering, models) for variant in parsed]
     folder = Path(out) if out is not None else Path(f"{prepared.name}-mutated")
     files = write_prepared(prepared, folder, numbering)

@@ -154,6 +154,7 @@ def execute(
     on_event: Callable[[Event], None] | None = None,
     on_note: Callable[[str], None] | None = None,
     write: Callable[[StudyResult, Plan, Store, Mapping[str, Outcome], Path], None] = write_outputs,
+    lean: bool = False,
 ) -> Run:
     """Plan, run, collect and write a study; what the command line calls.
 
@@ -177,6 +178,8 @@ def execute(
         Called with a sentence where a task is tried again and where something happens to a batch job.
     write : callable
         Writes the output folder; default everything, as :func:`dockkit.pipeline.outputs.write_outputs` does.
+    lean : bool
+        Keep the structures of each ligand's first row only, as :func:`dockkit.pipeline.collect.collect` says.
 
     Returns
     -------
@@ -211,7 +214,7 @@ def execute(
             planned.tasks, store, table, jobs=workers, on_event=on_event, stored=stored, on_note=on_note,
             folder=folder, check=lock.check,
         )  # fmt: skip
-        result = collect(planned, store, outcomes)
+        result = collect(planned, store, outcomes, lean=lean)
         write(result, planned, store, outcomes, folder)
     return Run(planned, result, outcomes, folder)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-cases", type=float, default=0.0, metavar="N", help="leave out mutations that were seen less often"
     )
     parser.add_argument(
+        "--no-compounds", action="store_true",
+        help="take mutations of one sample one by one only, not also together (T790M/C797S)",
+    )  # fmt: skip
+    parser.add_argument(
         "--covered-fold", type=float, metavar="FOLD", help="an inhibitor holds a mutation up to this fold change"
     )
     parser.add_argument("--md", action="store_true", help="also short dynamics of every pair (slow)")
@@ -71,15 +76,17 @@ def run(arguments: argparse.Namespace) -> int:
     made = make_panel(
         arguments.mutations, arguments.inhibitors, study=arguments.study, kinase=arguments.kinase,
         structure=arguments.structure, chain=arguments.chain, numbering=arguments.numbering,
-        minimum_cases=arguments.min_cases, cache=arguments.cache, **_settings(arguments),
+        minimum_cases=arguments.min_cases, compounds=not arguments.no_compounds, cache=arguments.cache,
+        **_settings(arguments),
     )  # fmt: skip
     where = workers(arguments)
     if arguments.dry_run:
         out = Path(arguments.out or made.study.name)
         lines = console.plan_lines(api.plan_study(made.study), {}, out, where.count)
-        print("\n".join([*lines, *_refused(made.refused), api.job_script(where)]))
+        notes = [f"  note: {note}" for note in made.notes]
+        print("\n".join([*lines, *_refused(made.refused), *notes, api.job_script(where)]))
         return 0
-    print("".join(f"{line}\n" for line in _refused(made.refused)), end="")
+    print("".join(f"{line}\n" for line in (*_refused(made.refused), *(f"  note: {n}" for n in made.notes))), end="")
     with console.Progress() as progress:
         done = run_panel(
             made, arguments.out, details=arguments.details, jobs=where, fresh=arguments.fresh,
@@ -114,19 +121,22 @@ def _show(done: PanelRun) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from dockkit.core.units import thermal_energy
+
     panel = done.panel
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, 30 + 13 * len(panel.inhibitors))
-    caption = "effective ΔΔG in kcal/mol ± standard error, mutant minus wild type"
+    caption = "expected effective ΔΔG in kcal/mol ± standard deviation, mutant minus wild type"
     table = Table(caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column(escape(panel.study.kinase.gene), no_wrap=True)
     if panel.counted:
         table.add_column("cases", justify="right")
     for name in panel.inhibitors:
         table.add_column(escape(name), justify="right")
+    limit = thermal_energy(panel.study.temperature_kelvin) * math.log(panel.covered_fold)
     for i in panel.row_order:
-        cells = [_cell(panel.detail(panel.mutations[i], name)) for name in panel.inhibitors]
+        cells = [_cell(float(v), float(e), limit) for v, e in zip(panel.expected[i], panel.error[i], strict=True)]
         table.add_row(escape(panel.mutations[i]), *([f"{panel.cases[i]:g}"] if panel.counted else []), *cells)
     console.print(table)
     for what, group in (("single", panel.singles), ("pair", panel.pairs)):
@@ -139,9 +149,8 @@ def _show(done: PanelRun) -> None:
         console.print(escape(f"{path.stem:14}{path}"), soft_wrap=True)
 
 
-def _cell(detail: Any) -> str:
-    if detail is None or detail.row.status != "ok":
+def _cell(value: float, error: float, limit: float) -> str:
+    if not math.isfinite(value):
         return "[magenta]failed[/magenta]"
-    row = detail.row
-    colour = {"lost": "red", "weakened": "yellow", "kept": "green", "gained": "cyan"}.get(row.call, "white")
-    return f"[{colour}]{row.ddg_effective_kcal_mol:+.1f} ± {row.ddg_effective_sem:.1f}[/{colour}]"
+    colour = "red" if value > limit else "yellow" if value > limit / 2 else "green"
+    return f"[{colour}]{value:+.1f} ± {error:.1f}[/{colour}]"

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transition-rate", type=float, metavar="X", help="rate of a transition, a transversion being 1 (default 4)"
     )
-    parser.add_argument("--resistant-fold", type=float, metavar="FOLD", help="a change resists above this (default 3)")
+    parser.add_argument("--resistant-fold", type=float, metavar="FOLD", help="a change resists above this (default 10)")
     parser.add_argument("--no-atp", action="store_true", help="leave the ATP half out")
     parser.add_argument("--seed", type=int, help="seed of everything random")
     parser.add_argument("--cache", metavar="DIR", help="folder for downloads")
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Compute the scan, print the first substitutions, and return the exit code."""
     os.environ.setdefault("OPENMM_CPU_THREADS", "1")
     from dockkit import api, console
-    from dockkit.api.panels import make_scan, run_scan
+    from dockkit.api.panels import make_scan, preview_scan, run_scan
 
     where = workers(arguments)
     rules = {
@@ -64,22 +64,21 @@ def run(arguments: argparse.Namespace) -> int:
         "transition_rate": arguments.transition_rate,
         "resistant_fold": arguments.resistant_fold,
     }
-    residues = parse_residues(arguments.residues or "")
-    print(f"finding the pose of {arguments.ligand} ...", flush=True)
-    made = make_scan(
-        arguments.ligand, arguments.structure, kinase=arguments.kinase, chain=arguments.chain,
-        numbering=arguments.numbering, residues=residues, coding_sequence=arguments.cds, atp=not arguments.no_atp,
-        out=arguments.out, cache=arguments.cache,
-        run={"jobs": where, "fresh": arguments.fresh and not arguments.dry_run},
-        scan_settings={name: value for name, value in rules.items() if value is not None},
+    given = {
+        "kinase": arguments.kinase, "chain": arguments.chain, "numbering": arguments.numbering,
+        "residues": parse_residues(arguments.residues or ""), "coding_sequence": arguments.cds,
+        "atp": not arguments.no_atp, "out": arguments.out, "cache": arguments.cache,
+        "scan_settings": {name: value for name, value in rules.items() if value is not None},
         **({} if arguments.seed is None else {"seed": arguments.seed}),
-    )  # fmt: skip
-    names = ", ".join(f"{site.letter}{site.number}" for site in made.scan.sites)
-    print(f"{len(made.scan.sites)} residues: {names}")
+    }  # fmt: skip
     if arguments.dry_run:
-        lines = console.plan_lines(api.plan_study(made.scan.study), {}, made.out, where.count)
-        print("\n".join([*lines, api.job_script(where)]))
+        foreseen = preview_scan(arguments.ligand, arguments.structure, **given)
+        lines = console.plan_lines(foreseen.plan, foreseen.stored, foreseen.out, where.count)
+        print("\n".join([*lines, *(f"  note: {note}" for note in foreseen.notes), api.job_script(where)]))
         return 0
+    print(f"finding the pose of {arguments.ligand} ...", flush=True)
+    made = make_scan(arguments.ligand, arguments.structure, run={"jobs": where, "fresh": arguments.fresh}, **given)
+    print(f"{len(made.scan.sites)} residues: {', '.join(site.label for site in made.scan.sites)}")
     with console.Progress() as progress:
         done = run_scan(
             made, jobs=where, on_plan=progress.show_plan, on_event=progress.show_event, on_note=progress.show_note
@@ -119,17 +118,18 @@ def _show(done: ScanRun) -> None:
         console.width = max(console.width, 110)
     caption = "score = reachable x resists: a random single-nucleotide change of the codon makes it, and it resists"
     table = Table(caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("rank", "mutation", "where", "ΔΔG\ninhibitor", "ΔΔG\nATP", "ΔΔG\neffective", "resists", "reachable",
-                 "score"):  # fmt: skip
+    energies = ("ΔΔG\ninhibitor", "ΔΔG\nATP", "ΔΔG\neffective", "ΔΔG\nexpected")
+    for name in ("rank", "mutation", "where", *energies, "resists", "reachable", "score"):
         table.add_column(name, justify="left" if name in ("mutation", "where") else "right", no_wrap=True)
-    roles = {residue.number: residue.role for residue in done.scan.residues}
+    roles = {residue.place: residue.role for residue in done.scan.residues}
     for row in [row for row in done.scan.rows if row.rank][:_SHOWN]:
         values = row.detail.row
         table.add_row(
-            str(row.rank), escape(values.mutation), roles[row.number],
+            str(row.rank), escape(values.mutation), roles[row.place],
             _number(values.ddg_inhibitor_kcal_mol, values.ddg_inhibitor_sem),
             _number(values.ddg_atp_kcal_mol, values.ddg_atp_sem),
             _number(values.ddg_effective_kcal_mol, values.ddg_effective_sem),
+            _number(values.ddg_expected_kcal_mol, values.ddg_expected_error),
             f"{100 * row.resists:.0f} %", f"{100 * row.reachable:.0f} %", f"{100 * row.score:.1f} %",
         )  # fmt: skip
     console.print(table)

@@ -37,7 +37,8 @@ def _lines(status: RunStatus, most: int | None) -> list[str]:
     """Return a status in words, lists cut at ``most``."""
     lines = [f"{status.folder}: {_state(status)}", f"  workers     {status.workers}"]
     failed = f", {status.failed} failed" if status.failed else ""
-    lines.append(f"  tasks       {status.ended} of {status.total}{failed}{_left(status)}")
+    reused = f" ({status.reused} from before)" if status.reused else ""
+    lines.append(f"  tasks       {status.ended} of {status.total}{reused}{failed}{_left(status)}")
     for step in status.steps:
         bad = [f"{count} {word}" for count, word in ((step.failed, "failed"), (step.upstream, "not run")) if count]
         lines.append(f"    {step.step:16} {step.done} of {step.total}{', ' if bad else ''}{', '.join(bad)}")
@@ -59,10 +60,8 @@ def _state(status: RunStatus) -> str:
 
 
 def _left(status: RunStatus) -> str:
-    """Return the time left at the pace so far, where that says anything."""
-    if status.state != "running" or status.ended in (0, status.total) or status.seconds < 10:
-        return ""
-    return f", about {_duration(status.seconds * (status.total - status.ended) / status.ended)} left at this pace"
+    left = status.seconds_left
+    return "" if left is None else f", about {_duration(left)} left at this pace"
 
 
 def _duration(seconds: float) -> str:

@@ -240,7 +240,9 @@ class MdSettings(StrictSettings):
 class PanelSettings(StrictSettings):
     """Mutations x inhibitors: what counts as covered, and how often each mutation was seen."""
 
-    covered_fold: float = Field(3.0, gt=1, description="an inhibitor holds a mutation up to this fold change")
+    covered_fold: float | None = Field(
+        None, gt=1, description="an inhibitor holds a mutation up to this fold change; default resistance.fold"
+    )
     cases: dict[str, float] = Field({}, description="mutation to the number of cases; empty weighs all alike")
 
 
@@ -250,7 +252,9 @@ class ScanSettings(StrictSettings):
     within_angstrom: float = Field(5.0, gt=0, le=20, description="heavy atoms of residue and ligand")
     single_nucleotide: bool = Field(False, description="only substitutions that one changed nucleotide makes")
     transition_rate: float = Field(4.0, gt=0, description="rate of a transition, that of a transversion being 1")
-    resistant_fold: float = Field(3.0, gt=1, description="a substitution resists above this fold change")
+    resistant_fold: float | None = Field(
+        None, gt=1, description="a substitution resists above this fold change; default the study's resistance.fold"
+    )
 
 
 class Study(StrictSettings):

@@ -212,8 +212,8 @@ class _Driver:
 
     def _complete(self, outcome: Outcome) -> None:
         for noted in self.schedule.complete(outcome):
-            self._recorder.ended(noted)
             reused = noted.key == outcome.key and noted.key in self._stored
+            self._recorder.ended(noted, reused=reused)
             self._tell(Event("reused" if reused else "finished", self._tasks[noted.key], noted))
 
     def _tell(self, event: Event) -> None:

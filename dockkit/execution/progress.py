@@ -63,6 +63,8 @@ class RunStatus:
         What happened besides, the last ones.
     seconds : float
         From the start of the run to its last word.
+    reused : int
+        Tasks whose results were there before this run; they say nothing about its pace.
     """
 
     folder: Path
@@ -75,6 +77,7 @@ class RunStatus:
     failures: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    reused: int = 0
 
     @property
     def total(self) -> int:
@@ -91,6 +94,14 @@ class RunStatus:
         """Tasks that failed themselves."""
         return sum(step.failed for step in self.steps)
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Time to the end at the pace of this run so far; None where that says nothing."""
+        ran = sum(step.done + step.failed for step in self.steps) - self.reused
+        if self.state != "running" or ran < 1 or self.ended == self.total or self.seconds < 10:
+            return None
+        return self.seconds * (self.total - self.ended) / ran
+
 
 @dataclass(slots=True)
 class _Seen:
@@ -102,6 +113,7 @@ class _Seen:
     jobs: tuple[tuple[str, str], ...] = ()
     notes: list[str] = field(default_factory=list)
     changed: bool = True
+    reused: int = 0
 
 
 class Recorder:
@@ -154,9 +166,10 @@ class Recorder:
             self._seen.running[task.key] = (task.label, time.time())
             self._seen.changed = True
 
-    def ended(self, outcome: Outcome) -> None:
-        """Note how a task ended."""
+    def ended(self, outcome: Outcome, *, reused: bool = False) -> None:
+        """Note how a task ended, in this run or, reused, in an earlier one."""
         with self._guard:
+            self._seen.reused += reused
             self._seen.running.pop(outcome.key, None)
             self._seen.ended.setdefault(outcome.step, Counter())[outcome.status] += 1
             if outcome.status == "failed":
@@ -213,6 +226,7 @@ class Recorder:
                 ],
                 "running": [list(item) for item in seen.running.values()][:_MOST_SHOWN],
                 "jobs": seen.jobs,
+                "reused": seen.reused,
                 "failures": seen.failures[:_MOST_SHOWN],
                 "notes": seen.notes,
             }
@@ -264,6 +278,7 @@ def read_status(folder: Path) -> RunStatus:
         failures=failures,
         notes=tuple(content["notes"]),
         seconds=max(0.0, last - content["started"]),
+        reused=content.get("reused", 0),
     )
 
 
@@ -295,6 +310,8 @@ def as_record(status: RunStatus) -> dict[str, Any]:
         "tasks": status.total,
         "ended": status.ended,
         "failed": status.failed,
+        "reused": status.reused,
+        "seconds_left": None if status.seconds_left is None else round(status.seconds_left),
         "steps": {
             item.step: {"total": item.total, "done": item.done, "failed": item.failed, "not_run": item.upstream}
             for item in status.steps

@@ -7,7 +7,14 @@ import json
 import math
 from dataclasses import replace
 
-from dockkit.calibration import Calibrated, calibrate, calibration_record, measure_features, resistance_probability
+from dockkit.calibration import (
+    Calibrated,
+    calibrate,
+    calibration_record,
+    expected_effective,
+    measure_features,
+    resistance_probability,
+)
 from dockkit.core.model import Estimate, RowDetail
 from dockkit.core.settings import EnergySettings, RelaxSettings, Study
 from dockkit.pipeline.steps import STEPS
@@ -62,6 +69,7 @@ def with_calibration(detail: RowDetail, study: Study, kinase: str, atp_shift: Es
         return detail
     found = _calibrated(detail, study, kinase)
     shift, shift_error = atp_part(atp_shift, measured=bool(study.atp.measured_um(row.mutation)))
+    value, error = expected_effective(found, shift=shift, shift_error=shift_error)
     probability = resistance_probability(
         found,
         shift=shift,
@@ -75,6 +83,8 @@ def with_calibration(detail: RowDetail, study: Study, kinase: str, atp_shift: Es
             row,
             ddg_calibrated_kcal_mol=found.value,
             ddg_calibrated_error=found.error,
+            ddg_expected_kcal_mol=value,
+            ddg_expected_error=error,
             resistance_probability=probability,
             confidence=found.confidence,
             confidence_reason="; ".join((found.level, *found.flags)),

@@ -18,7 +18,7 @@ _NEEDED: Final = ("receptor", "ligand", "parameters", "pose", "start", "wild_typ
 _DYNAMICS: Final = ("dynamics_wild_type", "dynamics_mutant", "comparison")
 
 
-def collect(plan: Plan, store: Store, outcomes: Mapping[str, Outcome]) -> StudyResult:
+def collect(plan: Plan, store: Store, outcomes: Mapping[str, Outcome], *, lean: bool = False) -> StudyResult:
     """Return the result of a plan whose tasks all have an outcome.
 
     Parameters
@@ -29,6 +29,9 @@ def collect(plan: Plan, store: Store, outcomes: Mapping[str, Outcome]) -> StudyR
         Where the records are.
     outcomes : mapping of str to Outcome
         How each task ended, by key.
+    lean : bool
+        Keep ligand, pose and wild type of the first good row of each ligand only, and drop every other record once its
+        row is made: a study of thousands of pairs does not fit into memory otherwise.
 
     Returns
     -------
@@ -40,11 +43,18 @@ def collect(plan: Plan, store: Store, outcomes: Mapping[str, Outcome]) -> StudyR
     StoreError
         A record that should be there cannot be read.
     """
-    details = {_name(cell): _detail(cell, plan, store, outcomes) for cell in plan.cells}
-    atp = {cell.variant.label: details[_name(cell)] for cell in plan.cells if cell.is_atp}
-    rows = [
-        _judge(cell, details[_name(cell)], atp.get(cell.variant.label), plan) for cell in plan.cells if not cell.is_atp
-    ]
+    atp: dict[str, RowDetail] = {}
+    rows: list[RowDetail] = []
+    warnings: dict[str, None] = dict.fromkeys(plan.warnings)
+    shown: set[str] = set()
+    for cell in sorted(plan.cells, key=lambda cell: not cell.is_atp):  # what a row needs of ATP's comes first
+        detail = _detail(cell, plan, store, outcomes)
+        warnings.update(dict.fromkeys(_state_warnings(detail, by_ligand=lean)))
+        if cell.is_atp:
+            atp[cell.variant.label] = _kept(detail, shown) if lean else detail
+        else:
+            judged = _judge(cell, detail, atp.get(cell.variant.label), plan)
+            rows.append(_kept(judged, shown) if lean else judged)
     ranked = resistance.rank([detail.row for detail in rows])
     study = plan.study
     return StudyResult(
@@ -57,13 +67,18 @@ def collect(plan: Plan, store: Store, outcomes: Mapping[str, Outcome]) -> StudyR
         atp=tuple(atp.values()),
         atp_concentration_mm=study.atp.concentration_mm,
         temperature_kelvin=study.temperature_kelvin,
-        warnings=(*plan.warnings, *_state_warnings([*rows, *atp.values()])),
+        warnings=tuple(warnings),
         provenance=_provenance(plan, outcomes),
     )
 
 
-def _name(cell: Cell) -> tuple[str, str]:
-    return (cell.variant.label, cell.ligand.label)
+def _kept(detail: RowDetail, shown: set[str]) -> RowDetail:
+    """Return what a lean result keeps of a row; ``shown`` grows by a ligand whose structures are kept."""
+    small = RowDetail(row=detail.row, variant=detail.variant)
+    if detail.row.ligand in shown or detail.wild_type is None or detail.pose is None:
+        return small
+    shown.add(detail.row.ligand)
+    return replace(small, ligand=detail.ligand, pose=detail.pose, wild_type=detail.wild_type)
 
 
 def _detail(cell: Cell, plan: Plan, store: Store, outcomes: Mapping[str, Outcome]) -> RowDetail:
@@ -175,15 +190,13 @@ def _own_ddg(detail: RowDetail) -> Estimate:
     return Estimate(detail.row.ddg_inhibitor_kcal_mol, detail.row.ddg_inhibitor_sem, starts)
 
 
-def _state_warnings(details: list[RowDetail]) -> list[str]:
-    found = [
-        f"{state.ligand}, {state.variant} {state.state}: {text}"
-        for detail in details
+def _state_warnings(detail: RowDetail, *, by_ligand: bool) -> list[str]:
+    return [
+        f"{state.ligand}: {text}" if by_ligand else f"{state.ligand}, {state.variant} {state.state}: {text}"
         for state in (detail.wild_type, detail.mutant)
         if state is not None
         for text in state.warnings
     ]
-    return list(dict.fromkeys(found))
 
 
 def _provenance(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[tuple[str, str], ...]:

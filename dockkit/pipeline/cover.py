@@ -8,34 +8,11 @@ from itertools import combinations
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
-from scipy.special import ndtr
 
 from dockkit.core.model import FloatArray
 from dockkit.core.model.panels import Cover
 
 Tree = tuple[tuple[float, float, float, float], ...]
-
-
-def hold_probability(effective: FloatArray, error: FloatArray, threshold: float) -> FloatArray:
-    """Return the probability that each effective ddG is at most a threshold, its error being normal.
-
-    Parameters
-    ----------
-    effective, error : (m, n) float
-        kcal/mol; an error of 0 makes it certain.
-    threshold : float
-        kcal/mol.
-
-    Returns
-    -------
-    (m, n) float
-        0 to 1; NaN where the value is NaN.
-    """
-    gap = threshold - effective
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(error > 0, gap / error, np.where(gap >= 0, np.inf, -np.inf))
-    chance: FloatArray = np.where(np.isfinite(effective), ndtr(z), np.nan)
-    return chance
 
 
 def covers(

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from dockkit.core.errors import InputError, MutationError
-from dockkit.core.model import Kinase, Numbering, Variant
+from dockkit.core.model import Kinase, Numbering, Substitution, Variant
 from dockkit.core.model.panels import RefusedRow
-from dockkit.mutation import mentioned_gene, parse_variant
-from dockkit.pipeline.variants import check_against_sequence, with_wild_type
+from dockkit.mutation import parse_variant
+from dockkit.pipeline.variants import check_against_sequence, check_gene, with_wild_type
 
 MUTATION_COLUMNS: Final = (
     "hgvsp_short", "protein_change", "hgvsp", "hgvs_p", "aa_change", "aachange", "amino_acid_change", "mutation_aa",
@@ -31,6 +31,8 @@ MISSENSE: Final = re.compile(r"missense|substitution", re.I)
 """Classes of a MAF or cBioPortal file that are amino-acid substitutions; an empty class is judged by the change."""
 
 MAX_BYTES: Final = 2_000_000_000
+MOST_TOGETHER: Final = 4
+"""A sample with more mutations of one kinase is hypermutated, or a mixture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class MutationList:
     refused : tuple of RefusedRow
     other_genes : int
         Rows about other genes.
+    notes : tuple of str
+        What was made of samples with several mutations.
     """
 
     labels: tuple[str, ...]
@@ -55,6 +59,7 @@ class MutationList:
     counted: bool
     refused: tuple[RefusedRow, ...]
     other_genes: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -66,6 +71,7 @@ class _Tally:
     cases: dict[str, float] = field(default_factory=dict)
     refused: dict[tuple[str, str], RefusedRow] = field(default_factory=dict)
     seen: set[tuple[str, str]] = field(default_factory=set)
+    samples: dict[str, set[Substitution]] = field(default_factory=dict)
     counted: bool = False
     other_genes: int = 0
 
@@ -73,14 +79,19 @@ class _Tally:
         known = self.refused.get((text, reason))
         self.refused[(text, reason)] = replace(known, rows=known.rows + 1) if known else RefusedRow(where, text, reason)
 
-    def add(self, label: str, sample: str, cases: float) -> None:
+    def add(self, variant: Variant, sample: str, cases: float) -> None:
+        label = variant.label
         if sample and (label, sample) in self.seen:
             return
         self.seen.add((label, sample))
         self.cases[label] = self.cases.get(label, 0.0) + cases
+        if sample:
+            self.samples.setdefault(sample, set()).update(variant.substitutions)
 
 
-def read_mutations(entries: Sequence[str], kinase: Kinase, numbering: Numbering = "uniprot") -> MutationList:
+def read_mutations(
+    entries: Sequence[str], kinase: Kinase, numbering: Numbering = "uniprot", *, compounds: bool = True
+) -> MutationList:
     """Read mutations from what a user gives.
 
     Parameters
@@ -93,11 +104,14 @@ def read_mutations(entries: Sequence[str], kinase: Kinase, numbering: Numbering 
         Rows about other genes are left out and counted.
     numbering : {"uniprot", "author"}
         Rows in UniProt numbers are held against the sequence.
+    compounds : bool
+        Also take together what one sample has at different residues, up to :data:`MOST_TOGETHER` of them.
 
     Returns
     -------
     MutationList
         A mutation seen several times has as many cases; in a file with a column of samples one sample counts once.
+        Compound mutations follow the single ones.
 
     Raises
     ------
@@ -113,12 +127,50 @@ def read_mutations(entries: Sequence[str], kinase: Kinase, numbering: Numbering 
             _read_table(path, tally)
         else:
             for text in filter(None, (part.strip() for part in entry.split(","))):
-                tally.add(_variant(text, tally).label, "", 1.0)
+                tally.add(_variant(text, tally), "", 1.0)
     if not tally.cases:
         raise MutationError(_nothing_left(tally))
+    notes = _add_compounds(tally, compounds)
     counted = tally.counted or any(number != 1.0 for number in tally.cases.values())
     refused = tuple(tally.refused.values())
-    return MutationList(tuple(tally.cases), tuple(tally.cases.values()), counted, refused, tally.other_genes)
+    return MutationList(tuple(tally.cases), tuple(tally.cases.values()), counted, refused, tally.other_genes, notes)
+
+
+def _add_compounds(tally: _Tally, wanted: bool) -> tuple[str, ...]:
+    """Add what samples have together, and say so; the single mutations keep their cases."""
+    together: dict[str, int] = {}
+    same_residue = too_many = several = 0
+    for sites in tally.samples.values():
+        if len(sites) < 2:
+            continue
+        several += 1
+        places = {(site.chain, site.number, site.insertion_code) for site in sites}
+        if len(places) < len(sites):
+            same_residue += 1
+        elif len(sites) > MOST_TOGETHER:
+            too_many += 1
+        else:
+            label = Variant(tuple(sorted(sites))).label
+            together[label] = together.get(label, 0) + 1
+    if not several:
+        return ()
+    samples = f"{several} sample{'s have' if several > 1 else ' has'} several mutations of {tally.kinase.gene}"
+    if not wanted:
+        return (f"{samples}; they are taken one by one, as asked for",)
+    for label, count in together.items():
+        tally.cases.setdefault(label, float(count))
+    notes = []
+    if together:
+        named = ", ".join(f"{label} ({count})" for label, count in together.items())
+        notes.append(
+            f"{samples}; besides one by one these are also taken together: {named}. Whether they sit in one molecule a "
+            "table of mutations does not say, and such a sample weighs in the single ones and in the compound one"
+        )
+    if same_residue:
+        notes.append(f"{same_residue} with two mutations of one residue (two clones or alleles) are taken one by one")
+    if too_many:
+        notes.append(f"{too_many} with more than {MOST_TOGETHER} mutations are taken one by one")
+    return tuple(notes)
 
 
 def _nothing_left(tally: _Tally) -> str:
@@ -147,9 +199,7 @@ def _as_path(entry: str) -> Path | None:
 
 def _variant(text: str, tally: _Tally) -> Variant:
     """Read one mutation and hold it against the sequence."""
-    gene = mentioned_gene(text)
-    if gene and gene not in (tally.kinase.gene.upper(), tally.kinase.uniprot.upper()):
-        raise MutationError(f"'{text}' is about {gene}; the panel is about {tally.kinase.gene}")
+    check_gene(text, tally.kinase, "panel")
     variant = parse_variant(text)
     if tally.numbering == "uniprot":
         check_against_sequence(variant, tally.kinase)
@@ -220,7 +270,7 @@ def _add_row(where: str, text: str, sample: str, cases: float, tally: _Tally) ->
     if all(site.wild_type == site.mutant for site in variant.substitutions):
         tally.refuse(where, text, "silent: the residue stays the same")
         return
-    tally.add(variant.label, sample, cases)
+    tally.add(variant, sample, cases)
 
 
 def _plain_rows(path: Path, rows: Sequence[tuple[int, list[str]]], tally: _Tally) -> None:

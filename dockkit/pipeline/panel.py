@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from dockkit import resistance
+from dockkit.calibration import chance_above
 from dockkit.core.errors import InputError, MutationError, SettingsError, StructureError
-from dockkit.core.model import Kinase, StudyResult
+from dockkit.core.model import Kinase, Numbering, StudyResult
 from dockkit.core.model.panels import PanelResult, RefusedRow
 from dockkit.core.settings import Study, validate_study
 from dockkit.core.task import Step
 from dockkit.core.units import thermal_energy
-from dockkit.pipeline.cover import cluster, covers, hold_probability
+from dockkit.pipeline.cover import cluster, covers
 from dockkit.pipeline.mutation_tables import MutationList, read_mutations
 from dockkit.pipeline.plan import plan
 from dockkit.pipeline.prepare import name_or_path
@@ -53,6 +53,7 @@ def panel_study(
     chain: str = "",
     numbering: str = "uniprot",
     minimum_cases: float = 0.0,
+    compounds: bool = True,
     cache: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> PanelStudy:
@@ -73,6 +74,8 @@ def panel_study(
     numbering : {"uniprot", "author"}
     minimum_cases : float
         Mutations seen less often are left out, and listed as refused.
+    compounds : bool
+        Also take together what one sample of a table has.
     cache : str or Path, optional
         Folder for downloads.
     settings : mapping, optional
@@ -94,7 +97,8 @@ def panel_study(
     names = split_inhibitors(inhibitors)
     base = {"name": "panel", "kinase": kinase, "numbering": numbering, "structures": structures, **given}
     own = resolve_kinase(validate_study({**base, "mutations": [PLACEHOLDER], "inhibitors": names}, "panel"))
-    listed = read_mutations(mutations, own, "author" if numbering == "author" else "uniprot")
+    counting: Numbering = "author" if numbering == "author" else "uniprot"
+    listed = read_mutations(mutations, own, counting, compounds=compounds)
     kept, refused = _often_enough(listed, minimum_cases)
     data = {
         **base,
@@ -107,7 +111,7 @@ def panel_study(
         "panel": {**given.get("panel", {}), **({"cases": kept} if listed.counted else {})},
     }
     notes = [f"{listed.other_genes} rows about other genes were left out"] if listed.other_genes else []
-    return PanelStudy(validate_study(data, "panel"), refused, tuple(notes))
+    return PanelStudy(validate_study(data, "panel"), refused, (*notes, *listed.notes))
 
 
 def structures_given(
@@ -250,26 +254,27 @@ def panel_result(
     """
     mutations = tuple(dict.fromkeys(detail.row.mutation for detail in result.rows))
     inhibitors = tuple(dict.fromkeys(detail.row.ligand for detail in result.rows))
-    effective = np.full((len(mutations), len(inhibitors)), np.nan)
-    sem = np.full_like(effective, np.nan)
+    rows_at = {name: i for i, name in enumerate(mutations)}
+    columns_at = {name: j for j, name in enumerate(inhibitors)}
+    expected, error, effective, sem = (np.full((len(mutations), len(inhibitors)), np.nan) for _ in range(4))
     for detail in result.rows:
         row = detail.row
         if row.status == "ok":
-            place = mutations.index(row.mutation), inhibitors.index(row.ligand)
+            place = rows_at[row.mutation], columns_at[row.ligand]
+            expected[place], error[place] = row.ddg_expected_kcal_mol, row.ddg_expected_error
             effective[place], sem[place] = row.ddg_effective_kcal_mol, row.ddg_effective_sem
-    error = np.hypot(np.where(np.isfinite(sem), sem, 0.0), resistance.method_error())
-    error = np.where(np.isfinite(effective), error, np.nan)
-    threshold = thermal_energy(result.temperature_kelvin) * float(np.log(study.panel.covered_fold))
-    holds = hold_probability(effective, error, threshold)
-    called = np.where(np.isfinite(effective), (effective <= threshold).astype(float), np.nan)
+    fold = study.panel.covered_fold or study.resistance.fold
+    threshold = thermal_energy(result.temperature_kelvin) * float(np.log(fold))
+    holds = 1.0 - chance_above(expected, error, threshold)
+    called = np.where(np.isfinite(expected), (expected <= threshold).astype(float), np.nan)
     cases = np.array(_cases_of(mutations, study))
     weights = cases / cases.sum()
-    (row_order, row_tree), (column_order, column_tree) = cluster(effective), cluster(effective.T)
+    (row_order, row_tree), (column_order, column_tree) = cluster(expected), cluster(expected.T)
     return PanelResult(
         study=result, mutations=mutations, inhibitors=inhibitors, cases=cases, counted=bool(study.panel.cases),
-        effective=effective, error=error, holds=holds,
+        expected=expected, error=error, effective=effective, holds=holds,
         singles=covers(inhibitors, weights, holds, called, 1), pairs=covers(inhibitors, weights, holds, called, 2),
-        covered_fold=study.panel.covered_fold, row_order=row_order, column_order=column_order,
+        covered_fold=fold, row_order=row_order, column_order=column_order,
         row_tree=row_tree, column_tree=column_tree, refused=tuple(refused),
         notes=(*notes, *_sem_notes(sem, effective)),
     )  # fmt: skip
@@ -277,7 +282,7 @@ def panel_result(
 
 def _sem_notes(sem: Any, effective: Any) -> list[str]:
     lacking = int((np.isfinite(effective) & ~np.isfinite(sem)).sum())
-    return [f"{lacking} values have no statistical error (one start); the method's alone is used"] if lacking else []
+    return [f"{lacking} values have no statistical error (one start); the calibration's is used"] if lacking else []
 
 
 def _cases_of(mutations: Sequence[str], study: Study) -> list[float]:

@@ -28,7 +28,7 @@ from dockkit.store import Outcome, Store
 
 PARQUET_HINT = "no panel.parquet: it needs pyarrow (pip install 'dockkit[parquet]'); panel_long.csv holds the same"
 
-_LONG = (*COLUMNS, "cases", "weight", "error_kcal_mol", "probability_held")
+_LONG = (*COLUMNS, "cases", "weight", "probability_held")
 
 
 def write_summary(
@@ -127,20 +127,22 @@ Table = tuple[list[str], list[list[Any]]]
 
 
 def matrix_table(panel: PanelResult) -> Table:
-    """Return one line a mutation: effective ddG, its standard error and status for each inhibitor."""
+    """Return one line a mutation; for each inhibitor the expected and the computed value with errors, and status."""
     header = ["mutation", "cases", "weight"]
+    parts = ("ddg_expected_kcal_mol", "error_kcal_mol", "ddg_effective_kcal_mol", "sem_kcal_mol", "probability_held")
     for name in panel.inhibitors:
-        header += [f"{name}_ddg_effective_kcal_mol", f"{name}_sem_kcal_mol", f"{name}_status"]
+        header += [f"{name}_{part}" for part in (*parts, "status")]
+    found = {(detail.row.mutation, detail.row.ligand): detail.row for detail in panel.study.rows}
     rows = []
-    for mutation, cases, weight in zip(panel.mutations, panel.cases, panel.weights, strict=True):
+    for i, (mutation, cases, weight) in enumerate(zip(panel.mutations, panel.cases, panel.weights, strict=True)):
         line: list[Any] = [mutation, _count(cases), float(weight)]
-        for name in panel.inhibitors:
-            detail = panel.detail(mutation, name)
-            row = detail.row if detail else None
+        for j, name in enumerate(panel.inhibitors):
+            row = found.get((mutation, name))
             if row is None or row.status != "ok":
-                line += [None, None, "not computed" if row is None else row.message or row.status]
+                line += [*[None] * len(parts), "not computed" if row is None else row.message or row.status]
             else:
-                line += [row.ddg_effective_kcal_mol, row.ddg_effective_sem, row.call or row.status]
+                line += [row.ddg_expected_kcal_mol, row.ddg_expected_error, row.ddg_effective_kcal_mol]
+                line += [row.ddg_effective_sem, float(panel.holds[i, j]), row.call or row.status]
         rows.append(line)
     return header, rows
 
@@ -150,50 +152,55 @@ def _count(cases: float) -> float | int:
 
 
 def _long_rows(panel: PanelResult) -> list[list[Any]]:
-    rows = []
-    for detail in panel.study.rows:
-        i, j = panel.mutations.index(detail.row.mutation), panel.inhibitors.index(detail.row.ligand)
+    rows, weights = [], panel.weights
+    for detail, (i, j) in zip(panel.study.rows, _places(panel), strict=True):
         own = [getattr(detail.row, name) for name in COLUMNS]
-        more = [_count(panel.cases[i]), panel.weights[i], panel.error[i, j], panel.holds[i, j]]
+        more = [_count(panel.cases[i]), weights[i], panel.holds[i, j]]
         rows.append([*own, *more])
     return rows
 
 
+def _places(panel: PanelResult) -> list[tuple[int, int]]:
+    """Return row and column of each pair in the matrix."""
+    rows = {name: i for i, name in enumerate(panel.mutations)}
+    columns = {name: j for j, name in enumerate(panel.inhibitors)}
+    return [(rows[detail.row.mutation], columns[detail.row.ligand]) for detail in panel.study.rows]
+
+
 def long_table(panel: PanelResult) -> Table:
-    """Return one line a pair: the columns of results.csv, then cases, weight, error and probability of holding."""
+    """Return one line a pair: the columns of results.csv, then cases, weight and probability of holding."""
     return list(_LONG), _long_rows(panel)
 
 
 def ranking_table(panel: PanelResult) -> Table:
-    """Return the inhibitors of each mutation, best first; failed ones last, without a rank.
+    """Return the inhibitors of each mutation in the order of results.csv's rank, failed ones last, without a rank.
 
     ``probability_better_than_first`` is that of holding better than the inhibitor ranked first, the errors of the two
-    being independent.
+    being normal and independent.
     """
-    header = ["mutation", "cases", "rank", "ligand", "ddg_effective_kcal_mol", "sem_kcal_mol", "fold_change"]
-    header += ["fold_change_low", "fold_change_high", "call", "probability_held", "probability_better_than_first"]
-    header += ["status", "message"]
+    header = ["mutation", "cases", "rank", "ligand", "ddg_expected_kcal_mol", "error_kcal_mol", "probability_held"]
+    header += ["resistance_probability", "probability_better_than_first", "ddg_effective_kcal_mol", "sem_kcal_mol"]
+    header += ["fold_change", "call", "status", "message"]
+    ranked: list[list[tuple[int, ResistanceRow]]] = [[] for _ in panel.mutations]
+    for detail, (i, j) in zip(panel.study.rows, _places(panel), strict=True):
+        ranked[i].append((j, detail.row))
     rows: list[list[Any]] = []
-    for i, mutation in enumerate(panel.mutations):
-        details = [d for d in panel.study.rows if d.row.mutation == mutation]
-        details.sort(key=lambda d: (d.row.rank <= 0, d.row.rank))
-        for detail in details:
-            row, j = detail.row, panel.inhibitors.index(detail.row.ligand)
-            first = panel.inhibitors.index(details[0].row.ligand)
-            rows.append([mutation, _count(panel.cases[i]), row.rank or None, *_ranked(row), float(panel.holds[i, j]),
-                         _better(panel, i, j, first), row.status, row.message])  # fmt: skip
+    for i, (mutation, group) in enumerate(zip(panel.mutations, ranked, strict=True)):
+        group.sort(key=lambda item: (item[1].rank <= 0, item[1].rank))
+        for j, row in group:
+            rows.append([
+                mutation, _count(panel.cases[i]), row.rank or None, row.ligand, row.ddg_expected_kcal_mol,
+                row.ddg_expected_error, float(panel.holds[i, j]), row.resistance_probability,
+                _better(panel, i, j, group[0][0]), row.ddg_effective_kcal_mol, row.ddg_effective_sem, row.fold_change,
+                row.call, row.status, row.message,
+            ])  # fmt: skip
     return header, rows
-
-
-def _ranked(row: ResistanceRow) -> list[Any]:
-    energies = [row.ligand, row.ddg_effective_kcal_mol, row.ddg_effective_sem]
-    return [*energies, row.fold_change, row.fold_change_low, row.fold_change_high, row.call]
 
 
 def _better(panel: PanelResult, i: int, j: int, first: int) -> float:
     if j == first:
         return math.nan
-    gap = float(panel.effective[i, first] - panel.effective[i, j])
+    gap = float(panel.expected[i, first] - panel.expected[i, j])
     error = math.hypot(panel.error[i, j], panel.error[i, first])
     if not math.isfinite(gap):
         return math.nan

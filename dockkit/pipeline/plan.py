@@ -321,7 +321,7 @@ def plan(study: Study, steps: Mapping[str, Step], work: Path | None = None) -> P
         the structure, a file that cannot be read.
     """
     kinase = resolve_kinase(study)
-    parsed = parse_mutations(study.mutations)
+    parsed = parse_mutations(study.mutations, kinase)
     if study.numbering == "uniprot":
         for variant in parsed:
             check_against_sequence(variant, kinase)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from dockkit import kinase as kinases
-from dockkit import resistance
+from dockkit.calibration import chance_above
 from dockkit.core.codons import AMINO_ACIDS, Reach, reach, read_coding_sequence
 from dockkit.core.errors import InputError, SettingsError, StructureError
 from dockkit.core.model import Kinase, Ligand, Pose, Receptor, StudyResult
@@ -19,7 +19,6 @@ from dockkit.core.model.panels import ScanResidue, ScanResult, ScanRow
 from dockkit.core.residues import amino_acids, one_letter
 from dockkit.core.settings import ScanSettings, Study, validate_study
 from dockkit.core.units import thermal_energy
-from dockkit.pipeline.cover import hold_probability
 from dockkit.pipeline.panel import structures_given
 from dockkit.pipeline.templates import Templates, resolve_kinase
 
@@ -37,6 +36,8 @@ class Site:
     letter, chain : str
     distance : float
         Between its nearest heavy atom and the ligand's, Angstrom.
+    insertion_code : str
+        Of author numbers.
     """
 
     number: int
@@ -44,6 +45,17 @@ class Site:
     letter: str
     chain: str
     distance: float
+    insertion_code: str = ""
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """What distinguishes it within the chain: number and insertion code."""
+        return (self.number, self.insertion_code)
+
+    @property
+    def label(self) -> str:
+        """Such as ``T315``."""
+        return f"{self.letter}{self.number}{self.insertion_code}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +66,8 @@ class Scan:
     ----------
     study : Study
     sites : tuple of Site
-    reaches : dict of (int, str) to Reach
-        By residue number and mutant letter: every substitution of the study.
+    reaches : dict of (int, str, str) to Reach
+        By residue number, insertion code and mutant letter: every substitution of the study.
     codons : str
         What was assumed, in a sentence.
     settings : ScanSettings
@@ -64,7 +76,7 @@ class Scan:
 
     study: Study
     sites: tuple[Site, ...]
-    reaches: Mapping[tuple[int, str], Reach]
+    reaches: Mapping[tuple[int, str, str], Reach]
     codons: str
     settings: ScanSettings
     notes: tuple[str, ...] = ()
@@ -169,24 +181,41 @@ def nearby_sites(
         raise InputError(
             f"--residues: {receptor.name} has no residue {', '.join(map(str, missing))} in {study.numbering} numbering"
         )
-    sites, notes = [], []
+    sites, notes, own = [], [], str(receptor.chain_ids[0])
     for i in np.flatnonzero(real):
         number, distance = int(numbers[i]), float(reach_of[i])
         if (number not in asked) if asked else distance > settings.within_angstrom:
             continue
         why = _unfit(receptor, int(i), number, kinase, by_uniprot)
+        if not why and str(receptor.chain_ids[i]) != own:
+            why = f"it is of chain {receptor.chain_ids[i]}, and the kinase's is {own}"
         if why:
             notes.append(f"{receptor.residue_names[i]} {receptor.author_numbers[i]} is not scanned: {why}")
             continue
-        letter = one_letter(str(receptor.residue_names[i]))
-        uniprot = int(receptor.uniprot_numbers[i])
-        sites.append(Site(number, uniprot, letter, str(receptor.chain_ids[i]), distance))
+        letter, code = one_letter(str(receptor.residue_names[i])), str(receptor.insertion_codes[i])
+        uniprot, chain = int(receptor.uniprot_numbers[i]), str(receptor.chain_ids[i])
+        sites.append(Site(number, uniprot, letter, chain, distance, "" if by_uniprot else code))
     if not sites:
         raise InputError(
             f"{receptor.name}: no residue within {settings.within_angstrom:g} A of {ligand.name} can be scanned; "
             f"look at the pose, or widen --within{'; ' + notes[0] if notes else ''}"
         )
     return tuple(sites), tuple(notes)
+
+
+def sites_of_sequence(kinase: Kinase, residues: Sequence[int]) -> tuple[Site, ...]:
+    """Return sites by UniProt numbers alone; chain and distance are not known without a structure.
+
+    Raises
+    ------
+    InputError
+        The sequence has no such residue.
+    """
+    if outside := [number for number in residues if not 1 <= number <= len(kinase.sequence)]:
+        raise InputError(f"--residues: {kinase.gene} ({kinase.uniprot}) has no residue {outside[0]}")
+    return tuple(
+        Site(number, number, kinase.sequence[number - 1], "", float("nan")) for number in sorted(set(residues))
+    )
 
 
 def _unfit(receptor: Receptor, index: int, number: int, kinase: Kinase, by_uniprot: bool) -> str:
@@ -196,8 +225,6 @@ def _unfit(receptor: Receptor, index: int, number: int, kinase: Kinase, by_unipr
         return "it is not one of the twenty amino acids"
     if by_uniprot and number <= 0:
         return "it has no UniProt number"
-    if not by_uniprot and str(receptor.insertion_codes[index]):
-        return "it has an insertion code"
     if by_uniprot and kinase.sequence[number - 1] != letter:
         return f"the structure has {letter}{number} where UniProt has {kinase.sequence[number - 1]}{number}"
     return ""
@@ -237,18 +264,18 @@ def scan_study(
         assumed = f"Codons are those of {Path(coding_sequence).name}"
         others = len(sites) - len(known)
         assumed += f"; for {others} residues without one, every codon is equally likely." if others else "."
-    usable = {site.number for site in known}
-    reaches: dict[tuple[int, str], Reach] = {}
+    usable = {site.place for site in known}
+    reaches: dict[tuple[int, str, str], Reach] = {}
     for site in sites:
-        codon = codons[site.uniprot] if site.number in usable else ""
+        codon = codons[site.uniprot] if site.place in usable else ""
         for mutant in AMINO_ACIDS:
             if mutant == site.letter:
                 continue
             found = reach(site.letter, mutant, codon=codon, transition_rate=settings.transition_rate)
             if found.probability > 0 or not settings.single_nucleotide:
-                reaches[(site.number, mutant)] = found
-    letters = {site.number: site.letter for site in sites}
-    mutations = [f"{letters[number]}{number}{mutant}" for number, mutant in reaches]
+                reaches[(*site.place, mutant)] = found
+    labels = {site.place: site.label for site in sites}
+    mutations = [f"{labels[number, code]}{mutant}" for number, code, mutant in reaches]
     if not mutations:
         raise InputError("no substitution is left to scan")
     title = f"{kinase.gene} with {ligand}: {len(mutations)} substitutions at {len(sites)} residues"
@@ -302,21 +329,19 @@ def scan_result(result: StudyResult, scan: Scan, receptor: Receptor, pose: Pose)
     ScanResult
         Ranked by score = reachable * resists; where that is 0, by the probability that it resists.
     """
-    threshold = thermal_energy(result.temperature_kelvin) * float(np.log(scan.settings.resistant_fold))
+    fold = scan.settings.resistant_fold or scan.study.resistance.fold
+    threshold = thermal_energy(result.temperature_kelvin) * float(np.log(fold))
     rows = []
     for detail in result.rows:
-        site = detail.variant.substitutions[0]
-        found = scan.reaches[(site.number, site.mutant)]
+        site, row = detail.variant.substitutions[0], detail.row
+        found = scan.reaches[(site.number, site.insertion_code, site.mutant)]
         resists = float("nan")
-        row = detail.row
-        if row.status == "ok" and np.isfinite(row.ddg_effective_kcal_mol):
-            sem = row.ddg_effective_sem if np.isfinite(row.ddg_effective_sem) else 0.0
-            error = np.array([[float(np.hypot(sem, resistance.method_error()))]])
-            resists = 1.0 - float(hold_probability(np.array([[row.ddg_effective_kcal_mol]]), error, threshold)[0, 0])
+        if row.status == "ok":
+            resists = float(chance_above(row.ddg_expected_kcal_mol, row.ddg_expected_error, threshold))
         rows.append(
             ScanRow(
                 detail, site.number, site.wild_type, site.mutant, found.nucleotides, found.probability, found.low,
-                found.high, resists, found.probability * resists,
+                found.high, resists, found.probability * resists, insertion_code=site.insertion_code,
             )
         )  # fmt: skip
     ranked = _ranked(rows)
@@ -324,7 +349,7 @@ def scan_result(result: StudyResult, scan: Scan, receptor: Receptor, pose: Pose)
         study=result, ligand=result.rows[0].row.ligand, receptor=receptor, ligand_coordinates=pose.coordinates,
         rows=ranked, residues=_residues(ranked, scan, result.kinase),
         single_nucleotide=scan.settings.single_nucleotide, within_angstrom=scan.settings.within_angstrom,
-        transition_rate=scan.settings.transition_rate, resistant_fold=scan.settings.resistant_fold,
+        transition_rate=scan.settings.transition_rate, resistant_fold=fold,
         codons=scan.codons, notes=scan.notes,
     )  # fmt: skip
 
@@ -332,7 +357,7 @@ def scan_result(result: StudyResult, scan: Scan, receptor: Receptor, pose: Pose)
 def _ranked(rows: Sequence[ScanRow]) -> tuple[ScanRow, ...]:
     good = [row for row in rows if np.isfinite(row.resists)]
     bad = [row for row in rows if not np.isfinite(row.resists)]
-    good.sort(key=lambda row: (-row.score, -row.resists, row.number, row.mutant))
+    good.sort(key=lambda row: (-row.score, -row.resists, row.place, row.mutant))
     return (*(replace(row, rank=place) for place, row in enumerate(good, start=1)), *bad)
 
 
@@ -340,7 +365,7 @@ def _residues(rows: Sequence[ScanRow], scan: Scan, kinase: Kinase) -> tuple[Scan
     roles, essential = _roles(kinase), _essential(kinase)
     found = []
     for site in scan.sites:
-        own = [row for row in rows if row.number == site.number]
+        own = [row for row in rows if row.place == site.place]
         good = [row for row in own if row.rank]
         best = min(good, key=lambda row: row.rank, default=None)
         found.append(
@@ -350,6 +375,7 @@ def _residues(rows: Sequence[ScanRow], scan: Scan, kinase: Kinase) -> tuple[Scan
                 score=sum(row.score for row in good),
                 mean_resists=float(np.mean([row.resists for row in good])) if good else float("nan"),
                 best=best.detail.row.mutation if best else "", n=len(good), failed=len(own) - len(good),
+                insertion_code=site.insertion_code,
             )
         )  # fmt: skip
     return tuple(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,21 @@ from dockkit.core.formats.pdb import complex_pdb
 from dockkit.core.model.panels import ScanResult
 from dockkit.report import COLUMNS, write_figures
 from dockkit.report.heatmap import draw_halves, draw_hotspots
+from dockkit.report.notation import residue_numbers
 from dockkit.report.panel_page import render_scan
 from dockkit.report.tables import csv_text
 
-_ROW = ("rank", "residue_number", "wild_type", "mutant", "role", "essential", "nucleotides", "reachable")
+_ROW = (
+    "rank",
+    "residue_number",
+    "insertion_code",
+    "wild_type",
+    "mutant",
+    "role",
+    "essential",
+    "nucleotides",
+    "reachable",
+)
 _ROW_MORE = ("reachable_low", "reachable_high", "probability_resistant", "score")
 
 
@@ -52,11 +64,20 @@ def write_scan(scan: ScanResult, out_dir: Path) -> tuple[Path, ...]:
 
 def row_table(scan: ScanResult) -> tuple[list[str], list[list[Any]]]:
     """Return one line a substitution, by rank, failed ones last with their reason; results.csv's columns follow."""
-    roles = {residue.number: residue for residue in scan.residues}
+    roles = {residue.place: residue for residue in scan.residues}
     rows = []
     for row in scan.rows:
-        place = roles[row.number]
-        own = [row.rank or None, row.number, row.wild_type, row.mutant, place.role, place.essential, row.nucleotides]
+        place = roles[row.place]
+        own = [
+            row.rank or None,
+            row.number,
+            row.insertion_code,
+            row.wild_type,
+            row.mutant,
+            place.role,
+            place.essential,
+            row.nucleotides,
+        ]
         chance = [row.reachable, row.reachable_low, row.reachable_high, row.resists, row.score]
         rows.append([*own, *chance, *(getattr(row.detail.row, name) for name in COLUMNS if name != "rank")])
     return [*_ROW, *_ROW_MORE, *(name for name in COLUMNS if name != "rank")], rows
@@ -64,12 +85,13 @@ def row_table(scan: ScanResult) -> tuple[list[str], list[list[Any]]]:
 
 def residue_table(scan: ScanResult) -> tuple[list[str], list[list[Any]]]:
     """Return one line a residue, in the order of the chain."""
-    header = ["residue_number", "residue", "chain", "role", "essential", "distance_angstrom", "score"]
-    header += ["mean_probability_resistant", "best", "computed", "failed"]
+    header = ["residue_number", "insertion_code", "residue", "chain", "role", "essential", "distance_angstrom"]
+    header += ["score", "mean_probability_resistant", "best", "computed", "failed"]
     rows = [
-        [r.number, r.letter, r.chain, r.role, r.essential, r.distance, r.score, r.mean_resists, r.best, r.n, r.failed]
+        [r.number, r.insertion_code, r.letter, r.chain, r.role, r.essential, r.distance, r.score, r.mean_resists,
+         r.best, r.n, r.failed]
         for r in scan.residues
-    ]
+    ]  # fmt: skip
     return header, rows
 
 
@@ -86,20 +108,30 @@ def hot_spot_pdb(scan: ScanResult) -> str:
     detail = next((row.detail for row in scan.rows if row.detail.ligand is not None), None)
     ligand = detail.ligand if detail else None
     blocks = [(ligand, scan.ligand_coordinates)] if ligand is not None else []
-    text = complex_pdb(scan.receptor, blocks, scan.study.numbering)
     values = {
-        residue.number: residue.score if scan.single_nucleotide else residue.mean_resists for residue in scan.residues
-    }
+        (r.chain, *r.place): r.score if scan.single_nucleotide else r.mean_resists for r in scan.residues
+    }  # fmt: skip
+    heat, found = _heat(scan, values)
+    if missing := sorted(values.keys() - found):
+        raise StoreError(f"residue {missing[0][1]}{missing[0][2]} was scanned and is not in {scan.receptor.name}")
     what = "reachable x resists, summed" if scan.single_nucleotide else "mean probability of resistance"
     lines = [f"REMARK   1 B-factor column: 100 x {what}, {scan.ligand}; 0 where not scanned"]
-    seen = set()
-    for line in text.splitlines():
-        number = int(line[22:26]) if line.startswith("ATOM  ") else None
-        if number in values and line[26] == " ":
-            seen.add(number)
-            value = values[number] if math.isfinite(values[number]) else 0.0
+    left = iter(heat)  # the receptor's atoms come first, in its order
+    for line in complex_pdb(scan.receptor, blocks, scan.study.numbering).splitlines():
+        if line.startswith(("ATOM  ", "HETATM")) and (value := next(left, None)) is not None:
             line = f"{line[:60]}{100.0 * value:6.2f}{line[66:]}"
         lines.append(line)
-    if missing := sorted(values.keys() - seen):
-        raise StoreError(f"residue {missing[0]} was scanned and is not in {scan.receptor.name}")
     return "\n".join(lines) + "\n"
+
+
+def _heat(
+    scan: ScanResult, values: Mapping[tuple[str, int, str], float]
+) -> tuple[list[float], set[tuple[str, int, str]]]:
+    """Return the value of each atom of the receptor, 0 where it has none, and the residues that were met."""
+    receptor, by_uniprot = scan.receptor, scan.study.numbering == "uniprot"
+    numbers, places = residue_numbers(receptor, scan.study), []
+    for i, number in enumerate(numbers):
+        code = "" if by_uniprot else str(receptor.insertion_codes[i])
+        places.append((str(receptor.chain_ids[i]), number, code))
+    of_residue = [value if math.isfinite(value := values.get(place, 0.0)) else 0.0 for place in places]
+    return [of_residue[i] for i in receptor.atom_residue.tolist()], values.keys() & set(places)

@@ -8,7 +8,7 @@ from typing import Final
 
 from dockkit.core.errors import MutationError
 from dockkit.core.model import Kinase, Substitution, Variant
-from dockkit.mutation import parse_variant
+from dockkit.mutation import mentioned_gene, parse_variant
 
 KNOWN_OFFSETS: Final = {
     "ABL1": (-19, "isoform 1b numbers residues 19 higher"),
@@ -16,14 +16,46 @@ KNOWN_OFFSETS: Final = {
 }
 """Other numberings in use (canonical minus other), after UniProt P00519 and P00533."""
 
+GENE_ALIASES: Final = {
+    "ABL": "ABL1", "C-ABL": "ABL1", "HER1": "EGFR", "ERBB1": "EGFR", "HER2": "ERBB2", "NEU": "ERBB2", "C-KIT": "KIT",
+    "CD117": "KIT", "C-MET": "MET", "TRKA": "NTRK1", "TRKB": "NTRK2", "TRKC": "NTRK3", "VEGFR2": "KDR",
+    "MEK1": "MAP2K1",
+}  # fmt: skip
+"""Other names in use, in capitals, after UniProt."""
 
-def parse_mutations(texts: Sequence[str]) -> tuple[Variant, ...]:
+
+def check_gene(text: str, kinase: Kinase, what: str = "study") -> None:
+    """Check that a mutation is not written with the name of another gene.
+
+    Parameters
+    ----------
+    text : str
+        As the user wrote it, such as ``EGFR(T790M)``.
+    kinase : Kinase
+    what : str
+        What is about the kinase, for the message.
+
+    Raises
+    ------
+    MutationError
+        Another gene is named.
+    """
+    gene = mentioned_gene(text)
+    if GENE_ALIASES.get(gene, gene) not in ("", kinase.gene.upper(), kinase.uniprot.upper()):
+        raise MutationError(
+            f"'{text}' is about {gene}; the {what} is about {kinase.gene}. Leave it out, or name {gene} as the kinase"
+        )
+
+
+def parse_mutations(texts: Sequence[str], kinase: Kinase | None = None) -> tuple[Variant, ...]:
     """Return the variants of a study.
 
     Parameters
     ----------
     texts : sequence of str
         As the user wrote them.
+    kinase : Kinase, optional
+        The study's; a mutation of another gene is refused then.
 
     Returns
     -------
@@ -33,11 +65,13 @@ def parse_mutations(texts: Sequence[str]) -> tuple[Variant, ...]:
     Raises
     ------
     MutationError
-        One cannot be read, or two are the same.
+        One cannot be read, names another gene, or two are the same.
     """
     variants: list[Variant] = []
     seen: set[str] = set()
     for text in texts:
+        if kinase is not None:
+            check_gene(text, kinase)
         variant = parse_variant(text)
         if not variant.substitutions:
             raise MutationError(f"'{text}': no substitution; write for example T315I")

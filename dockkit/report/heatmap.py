@@ -45,7 +45,7 @@ AMINO_ACID_ORDER = "GAVLIMCPFYWHKRQNEDST"
 
 
 def draw_panel(panel: PanelResult) -> DrawnFigure:
-    """Draw effective ddG of every mutation x inhibitor, both clustered, with the cases beside.
+    """Draw the expected effective ddG of every mutation x inhibitor, both clustered, with the cases beside.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def draw_panel(panel: PanelResult) -> DrawnFigure:
     Returns
     -------
     DrawnFigure
-        Bold numbers lie beyond one error (statistical and method's together) from no change; failed cells are hatched.
+        Bold numbers lie beyond one standard deviation from no change; failed cells are hatched.
     """
     m, n = len(panel.mutations), len(panel.inhibitors)
     tree_rows, tree_columns = bool(panel.row_tree), bool(panel.column_tree)
@@ -80,17 +80,17 @@ def draw_panel(panel: PanelResult) -> DrawnFigure:
         bar = figure.colorbar(
             scale, ax=grid[:, :], location="right", shrink=min(0.9, 2.2 / sum(high)), aspect=16, extend="both"
         )
-        bar.set_label(f"effective {DDG} / kcal/mol")
+        bar.set_label(f"expected effective {DDG} / kcal/mol")
         bar.outline.set_visible(False)
     caption = (
-        f"Effective {DDG} (inhibitor half minus ATP half, mutant minus wild type) of every pair. Orange: the inhibitor "
-        "is lost; blue: it gains. Bold: beyond one error (statistical and of the method); hatched: no value, for "
-        "the reasons listed below."
+        f"Expected effective {DDG} (inhibitor and ATP together, mutant minus wild type) of every pair. Orange: the "
+        "inhibitor is lost; blue: it gains. Bold: beyond one standard deviation; hatched: no value, for the reasons "
+        "listed below."
         + (" Mutations and inhibitors that behave alike stand together (average linkage)." if tree_rows else "")
         + (" Bars: cases seen." if panel.counted else "")
     )
     spoken = "; ".join(
-        f"{panel.mutations[i]} with {panel.inhibitors[j]}: {_words(panel.effective[i, j])}"
+        f"{panel.mutations[i]} with {panel.inhibitors[j]}: {_words(panel.expected[i, j])}"
         for i in panel.row_order
         for j in panel.column_order
     )
@@ -118,12 +118,12 @@ def _tree(axes: Axes, rows: Sequence[Sequence[float]], count: int, *, sideways: 
 
 
 def _panel_cells(axes: Axes, panel: PanelResult) -> Normalize:
-    finite = np.abs(panel.effective[np.isfinite(panel.effective)])
+    finite = np.abs(panel.expected[np.isfinite(panel.expected)])
     limit = min(max(2.0, float(finite.max()) if finite.size else 0.0), 6.0)
     norm = Normalize(-limit, limit)
     for y, i in enumerate(panel.row_order):
         for x, j in enumerate(panel.column_order):
-            value, error = float(panel.effective[i, j]), float(panel.error[i, j])
+            value, error = float(panel.expected[i, j]), float(panel.error[i, j])
             if not math.isfinite(value):
                 _cell(axes, x, y, FAILED_FILL, "", hatch=True)
                 continue
@@ -200,7 +200,8 @@ def draw_cover(panel: PanelResult, count: int = 8) -> DrawnFigure:
     caption = (
         f"Expected share of the panel at most {panel.covered_fold:g}-fold resistant to one inhibitor (blue) and to the "
         "better of two (purple), with one standard deviation over the errors of the values; the thin line reaches to "
-        "independent errors of the two, mutations without a value held. Diamonds: the share by the values as they are."
+        "independent errors of the two, mutations without a value held. Diamonds: the share by the expected values "
+        "alone."
     )
     return finish_figure(figure, "panel_cover", "What holds most of the panel", caption, best)
 
@@ -256,9 +257,7 @@ def draw_hotspots(scan: ScanResult) -> DrawnFigure:
         f"substitution resists more than {scan.resistant_fold:g}-fold; a dot marks those that one changed nucleotide "
         "makes, a cross those that failed. Grey names: catalysis needs this very residue."
     )
-    spoken = "; ".join(
-        f"{r.letter}{r.number}: {100 * _height(r, scan):.1f} %, best {r.best or 'none'}" for r in residues
-    )
+    spoken = "; ".join(f"{r.label}: {100 * _height(r, scan):.1f} %, best {r.best or 'none'}" for r in residues)
     return finish_figure(figure, "scan_hotspots", f"Hot spots around {scan.ligand}", caption, spoken)
 
 
@@ -300,15 +299,14 @@ def _hot_bars(axes: Axes, scan: ScanResult) -> None:
 
 
 def _substitutions(axes: Axes, scan: ScanResult, letters: Sequence[str]) -> None:
-    column = {(r.chain, r.number): x for x, r in enumerate(scan.residues)}
-    by_number = {r.number: (r.chain, r.number) for r in scan.residues}
+    column = {r.place: x for x, r in enumerate(scan.residues)}
     colours: Colormap = HEAT
     for x, residue in enumerate(scan.residues):
         if residue.letter in letters:
             y = letters.index(residue.letter)
             axes.add_patch(Rectangle((x - 0.46, y - 0.45), 0.92, 0.9, facecolor="none", edgecolor=RULE, linewidth=0.7))
     for row in scan.rows:
-        x, y = column[by_number[row.number]], letters.index(row.mutant)
+        x, y = column[row.place], letters.index(row.mutant)
         if not math.isfinite(row.resists):
             axes.text(x, y, "×", ha="center", va="center", fontsize=8, color=MUTED)
             continue
@@ -318,7 +316,7 @@ def _substitutions(axes: Axes, scan: ScanResult, letters: Sequence[str]) -> None
     axes.set_xlim(-0.6, len(scan.residues) - 0.4)
     axes.set_ylim(len(letters) - 0.5, -0.5)
     axes.set_yticks(range(len(letters)), letters)
-    names = [f"{residue.letter}{residue.number}" for residue in scan.residues]
+    names = [residue.label for residue in scan.residues]
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
     for label, residue in zip(axes.get_xticklabels(), scan.residues, strict=True):
         label.set_color("#9aa4ae" if residue.essential else INK)
@@ -350,11 +348,16 @@ def draw_halves(scan: ScanResult, count: int = 20) -> DrawnFigure:
         own = np.array([row.detail.row.ddg_inhibitor_kcal_mol for row in rows])
         effective = np.array([row.detail.row.ddg_effective_kcal_mol for row in rows])
         errors = np.array([row.detail.row.ddg_effective_sem for row in rows])
+        expected = np.array([row.detail.row.ddg_expected_kcal_mol for row in rows])
         axes.barh(place - 0.2, own, height=0.36, color=INHIBITOR, label="inhibitor half", zorder=2)
         axes.barh(place + 0.2, effective - own, height=0.36, color=ATP, label="ATP half", zorder=2)
         axes.errorbar(
             effective, place, xerr=np.where(np.isfinite(errors), errors, 0.0), fmt="D", markersize=4, color=EFFECTIVE,
-            ecolor=INK, elinewidth=0.8, capsize=2.0, label="effective", zorder=4,
+            ecolor=INK, elinewidth=0.8, capsize=2.0, label="effective, as computed", zorder=4,
+        )  # fmt: skip
+        axes.plot(
+            expected, place, linestyle="none", marker="|", markersize=13, markeredgewidth=2.2, color=INK,
+            label="effective, expected", zorder=5,
         )  # fmt: skip
         axes.axvline(0.0, color=MUTED, linewidth=0.8)
         axes.set_yticks(place, [row.detail.row.mutation for row in rows])
@@ -363,10 +366,11 @@ def draw_halves(scan: ScanResult, count: int = 20) -> DrawnFigure:
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
         axes.set_xlabel(f"{DDG} / kcal/mol  (mutant {MINUS} wild type; right: resistance)")
-        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.2)
-    spoken = "; ".join(f"{r.detail.row.mutation}: {_words(r.detail.row.ddg_effective_kcal_mol)}" for r in rows)
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, borderaxespad=0.2)
+    spoken = "; ".join(f"{r.detail.row.mutation}: {_words(r.detail.row.ddg_expected_kcal_mol)}" for r in rows)
     caption = (
         "The substitutions most likely to be met as resistance, best ranked on top: how much worse the inhibitor "
-        "itself binds, what ATP's own change adds, and both together with one standard error."
+        "itself binds, what ATP's own change adds, and both together with one standard error, as computed; the upright "
+        "line is what to expect of both after calibration, which the probabilities go by."
     )
     return finish_figure(figure, "scan_halves", "Why they resist", caption, spoken or "no value")

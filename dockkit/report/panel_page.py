@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from dockkit.core.model import RowDetail, StudyResult
+from dockkit.core.model import ResistanceRow, RowDetail, StudyResult
 from dockkit.core.model.panels import Cover, PanelResult, ScanResult, ScanRow
 from dockkit.report.figures import DrawnFigure
 from dockkit.report.heatmap import which_residues
@@ -56,25 +56,27 @@ def _failed(details: Iterable[RowDetail]) -> list[tuple[str, str]]:
 
 def _ranking(panel: PanelResult) -> list[dict[str, Any]]:
     """Return one line for each mutation: its inhibitors in the order of their ranks, failed ones last."""
+    columns = {name: j for j, name in enumerate(panel.inhibitors)}
+    groups: dict[str, list[ResistanceRow]] = {mutation: [] for mutation in panel.mutations}
+    for detail in panel.study.rows:
+        groups[detail.row.mutation].append(detail.row)
     lines = []
-    for i, mutation in enumerate(panel.mutations):
-        details = [d for d in panel.study.rows if d.row.mutation == mutation]
-        details.sort(key=lambda d: (d.row.rank <= 0, d.row.rank))
-        fields = []
-        for detail in details:
-            row = detail.row
-            chance = float(panel.holds[i, panel.inhibitors.index(row.ligand)])
-            good = row.status == "ok"
-            fields.append(
-                {
-                    "name": row.ligand,
-                    "call": row.call if good else "failed",
-                    "value": with_error(row.ddg_effective_kcal_mol, row.ddg_effective_sem) if good else "no value",
-                    "holds": f"holds {100 * chance:.0f} %" if math.isfinite(chance) else "",
-                }
-            )
+    for i, (mutation, group) in enumerate(groups.items()):
+        group.sort(key=lambda row: (row.rank <= 0, row.rank))
+        fields = [_ranked(row, float(panel.holds[i, columns[row.ligand]])) for row in group]
         lines.append({"mutation": mutation, "cases": float(panel.cases[i]), "fields": fields})
     return lines
+
+
+def _ranked(row: ResistanceRow, holds: float) -> dict[str, str]:
+    good = row.status == "ok"
+    return {
+        "name": row.ligand,
+        "value": with_error(row.ddg_expected_kcal_mol, row.ddg_expected_error) if good else "no value",
+        "holds": f"holds {100 * holds:.0f} %" if math.isfinite(holds) else "",
+        "raw": with_error(row.ddg_effective_kcal_mol, row.ddg_effective_sem) if good else "",
+        "call": row.call if good else "failed",
+    }
 
 
 def _common(result: StudyResult) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def _common(result: StudyResult) -> dict[str, Any]:
         "style": Markup(style),
         "script": Markup(script),
         "calls": facts.get("calls", ""),
-        "accuracy": facts.get("accuracy", ""),
+        "calibration": facts.get("calibration", ""),
         "versions": provenance_parts(result.provenance)["versions"],
     }
 
@@ -158,20 +160,20 @@ def _warnings(result: StudyResult) -> list[str]:
 def scan_headline(scan: ScanResult) -> str:
     """Return the answer of a scan in a sentence or two."""
     gene = scan.study.kinase.gene
-    alive = {r.number for r in scan.residues if not r.essential}
-    ranked = [row for row in scan.rows if row.rank and row.number in alive]
+    alive = {r.place for r in scan.residues if not r.essential}
+    ranked = [row for row in scan.rows if row.rank and row.place in alive]
     if not ranked:
         return f"{gene} with {scan.ligand}: no substitution could be computed."
     first = [row.detail.row.mutation for row in ranked if row.score > 0][:3] or [ranked[0].detail.row.mutation]
     hot = sorted((r for r in scan.residues if not r.essential), key=lambda r: -r.score)[:3]
-    spots = listing([f"{r.letter}{r.number}" for r in hot if r.score > 0])
+    spots = listing([r.label for r in hot if r.score > 0])
     text = f"{gene} with {scan.ligand}: resistance is likeliest by {listing(first)}"
     return text + (f"; the hottest residues are {spots}." if spots else ".")
 
 
 def _scan_lines(scan: ScanResult) -> list[dict[str, Any]]:
-    residues = {residue.number: residue for residue in scan.residues}
-    return [_scan_line(row, residues[row.number]) for row in scan.rows if row.rank][:SCAN_LINES]
+    residues = {residue.place: residue for residue in scan.residues}
+    return [_scan_line(row, residues[row.place]) for row in scan.rows if row.rank][:SCAN_LINES]
 
 
 def _scan_line(row: ScanRow, residue: Any) -> dict[str, Any]:
@@ -186,6 +188,7 @@ def _scan_line(row: ScanRow, residue: Any) -> dict[str, Any]:
         "inhibitor": with_error(values.ddg_inhibitor_kcal_mol, values.ddg_inhibitor_sem),
         "atp": with_error(values.ddg_atp_kcal_mol, values.ddg_atp_sem),
         "effective": with_error(values.ddg_effective_kcal_mol, values.ddg_effective_sem),
+        "expected": with_error(values.ddg_expected_kcal_mol, values.ddg_expected_error),
         "resists": f"{100 * row.resists:.0f} %",
         "reachable": f"{100 * row.reachable:.0f} %{around}" if row.reachable else MISSING,
         "nucleotides": row.nucleotides,

@@ -45,7 +45,7 @@ class Cover:
     spread : float
         Standard deviation of the share over the errors, those of different mutations being independent.
     called : float
-        Weighted share whose fold change itself is at most the threshold.
+        Weighted share whose expected fold change itself is at most the threshold.
     unknown : float
         Weighted share without a value for any of the inhibitors.
     """
@@ -71,10 +71,14 @@ class PanelResult:
         How often each mutation was seen; all 1 where nobody counted.
     counted : bool
         Whether ``cases`` were given.
-    effective, error : (m, n) float
-        Effective ddG and one error, statistical and method's together, kcal/mol; NaN where the cell failed.
+    expected, error : (m, n) float
+        Effective ddG to expect after calibration and the standard deviation of its distribution, kcal/mol; NaN where
+        the cell failed.
+    effective : (m, n) float
+        Effective ddG as computed, kcal/mol.
     holds : (m, n) float
-        Probability that the fold change is at most ``covered_fold``; NaN where the cell failed.
+        Probability that the fold change is at most ``covered_fold``, from the expected value; NaN where the cell
+        failed.
     singles, pairs : tuple of Cover
         Best first.
     covered_fold : float
@@ -91,8 +95,9 @@ class PanelResult:
     inhibitors: tuple[str, ...]
     cases: FloatArray
     counted: bool
-    effective: FloatArray
+    expected: FloatArray
     error: FloatArray
+    effective: FloatArray
     holds: FloatArray
     singles: tuple[Cover, ...]
     pairs: tuple[Cover, ...]
@@ -108,7 +113,7 @@ class PanelResult:
         """Copy, freeze and check the arrays."""
         m, n = len(self.mutations), len(self.inhibitors)
         freeze(self, "cases", float, (m,))
-        for name in ("effective", "error", "holds"):
+        for name in ("expected", "error", "effective", "holds"):
             freeze(self, name, float, (m, n))
 
     @property
@@ -135,6 +140,7 @@ class ScanRow:
         ddG of inhibitor, ATP and both.
     number : int
         In the study's numbering.
+    insertion_code : str
     wild_type, mutant : str
         One-letter codes.
     nucleotides : int
@@ -161,6 +167,12 @@ class ScanRow:
     resists: float
     score: float
     rank: int = 0
+    insertion_code: str = ""
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Which residue of the scanned chain: number and insertion code."""
+        return (self.number, self.insertion_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +211,17 @@ class ScanResidue:
     best: str
     n: int
     failed: int
+    insertion_code: str = ""
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Which residue of the scanned chain: number and insertion code."""
+        return (self.number, self.insertion_code)
+
+    @property
+    def label(self) -> str:
+        """Such as ``T315``."""
+        return f"{self.letter}{self.number}{self.insertion_code}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ class ResistanceRow:
 
     A row whose ``status`` is not ``ok`` has NaN numbers, an empty call, and says why in ``message``.
     ``ddg_calibrated_kcal_mol`` is the inhibitor half as experience with measured values would have it, with the
-    standard deviation of its predictive distribution; ``resistance_probability`` that of an effective fold change above
-    the study's limit, ATP included; ``confidence`` the probability that the calibrated value is right within
+    standard deviation of its predictive distribution; ``ddg_expected_kcal_mol`` the same of the effective ddG, ATP
+    included, by which inhibitors are ranked; ``resistance_probability`` that of an effective fold change above the
+    study's limit, from that distribution; ``confidence`` the probability that the calibrated value is right within
     1 kcal/mol, and ``confidence_reason`` what lowered it.
     """
 
@@ -53,6 +54,8 @@ class ResistanceRow:
     resistance_probability: float = float("nan")
     confidence: float = float("nan")
     confidence_reason: str = ""
+    ddg_expected_kcal_mol: float = float("nan")
+    ddg_expected_error: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
