@@ -193,6 +193,16 @@ def test_ranking_leaves_failed_rows_out():
     assert [r.rank for r in rows] == [3, 1, 0, 2]
 
 
+def test_ranking_goes_by_what_is_to_be_expected_and_then_by_what_was_computed():
+    def row(ligand, computed, expected):
+        return ResistanceRow(
+            "ABL1", "P00519", "s", "T315I", ligand, ddg_effective_kcal_mol=computed, ddg_expected_kcal_mol=expected
+        )
+
+    rows = rank([row("a", 2.0, 1.5), row("b", 3.0, 1.0), row("c", -1.0, 0.0), row("d", -2.0, 0.0)])
+    assert [r.rank for r in rows] == [4, 3, 2, 1]
+
+
 def test_the_accuracy_that_reports_quote_is_the_benchmarks_own():
     text = accuracy_in_words()
     assert "always predicting no change" in text
