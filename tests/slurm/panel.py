@@ -1,6 +1,7 @@
 """The ABL1 panel with the real science on a real one-node Slurm: undisturbed, then killed in every way; same tables.
 
-    python tests/slurm/panel.py --out OUT --mutations 20 --starts 1
+    python tests/slurm/panel.py --out OUT                    the recipe as it is
+    python tests/slurm/panel.py --out OUT --quick            one conformer and one start a state, shallow docking
 
 Starts a cluster of its own (``cluster.py``), runs ``dockkit panel`` through pilot jobs into ``OUT/undisturbed``, then
 into ``OUT/disturbed`` with a worker killed by signal 9, the pilot job cancelled, the driver killed by signal 9 and
@@ -36,7 +37,7 @@ scheduler = "slurm"
 partition = "short"
 walltime = "02:00:00"
 cores_per_node = {cores}
-heartbeat_seconds = 5
+heartbeat_seconds = {heartbeat}
 poll_seconds = 5
 address = "127.0.0.1"
 """
@@ -133,13 +134,15 @@ class Panel:
         return seconds
 
 
-def study_file(folder: Path, mutations: int, starts: int) -> Path:
+def study_file(folder: Path, mutations: int, *, quick: bool) -> Path:
     """Write the study: the first mutations of the bundled panel, one inhibitor in its crystal pose and one docked."""
     whole = load_study("bcr-abl-panel")
     path = folder / "abl1-slurm.toml"
     lines = ['kinase = "ABL1"', f"mutations = {json.dumps(whole.mutations[:mutations])}"]
-    lines += ['inhibitors = ["imatinib", "dasatinib"]', "[docking]", "exhaustiveness = 4", "[md]", "enabled = false"]
-    path.write_text("\n".join([*lines, "[relax]", f"n_starts = {starts}", ""]), encoding="ascii")
+    lines += ['inhibitors = ["imatinib", "dasatinib"]', "[md]", "enabled = false"]
+    lines += ["[docking]", f"exhaustiveness = {1 if quick else 4}"]
+    lines += ["[relax]", "n_starts = 1", "n_rotamers = 1"] if quick else []
+    path.write_text("\n".join([*lines, ""]), encoding="ascii")
     return path
 
 
@@ -148,16 +151,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--mutations", type=int, default=20)
-    parser.add_argument("--starts", type=int, default=3, help="starts of each state (default 3)")
+    parser.add_argument("--quick", action="store_true", help="one conformer and one start a state, shallow docking")
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--heartbeat", type=int, default=5, help="seconds; a node silent for four of them is lost")
     arguments = parser.parse_args()
     if reason := missing():
         print(reason, file=sys.stderr)
         return 2
     out: Path = arguments.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    study, site = study_file(out, arguments.mutations, arguments.starts), out / "site.toml"
-    site.write_text(SITE.format(cores=arguments.cores), encoding="ascii")
+    study, site = study_file(out, arguments.mutations, quick=arguments.quick), out / "site.toml"
+    site.write_text(SITE.format(cores=arguments.cores, heartbeat=arguments.heartbeat), encoding="ascii")
     cluster = Cluster(out / "cluster", cpus=arguments.cores)
     cluster.start()
     try:
@@ -181,7 +185,7 @@ def main() -> int:
     status = rough.status()
     assert status is not None
     summary = {
-        "mutations": arguments.mutations, "inhibitors": 2, "starts": arguments.starts, "cores": arguments.cores,
+        "mutations": arguments.mutations, "inhibitors": 2, "quick": int(arguments.quick), "cores": arguments.cores,
         "tasks": status.total, "undisturbed_seconds": round(undisturbed, 1), "disturbed_seconds": round(disturbed, 1),
         "tables_compared": len(same), "tables_identical": sum(same.values()),
     }  # fmt: skip
