@@ -32,7 +32,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 os.environ.setdefault("OPENMM_CPU_THREADS", "1")
 
-from panel_steps import STEPS  # noqa: E402
+from panel_steps import STEPS, BenchStep, sized_receptor  # noqa: E402
 
 from dockkit import api  # noqa: E402
 from dockkit.core.settings import Study, validate_study  # noqa: E402
@@ -171,8 +171,13 @@ def big_study(at_least: int) -> Study:
 
 
 def measure_plan(arguments: argparse.Namespace, work: Path) -> dict[str, float]:
-    """Return the time to plan a 10,000-task study, and to resume it when complete, its science made up."""
+    """Return the time to plan a 10,000-task study, and to resume it when complete, its science made up.
+
+    Records are as large as real ones, since reading and checking them is most of the work.
+    """
     import fake_science
+
+    steps = {**fake_science.STEPS, "receptor": BenchStep("sized", sized_receptor)}
 
     say(f"plan: looking for a study of {arguments.plan_tasks} tasks")
     study = big_study(arguments.plan_tasks)
@@ -185,15 +190,17 @@ def measure_plan(arguments: argparse.Namespace, work: Path) -> dict[str, float]:
     }
     out = work / "resume"
     say(f"plan: {len(planned.tasks)} tasks in {found['plan_seconds']:.1f} s; filling a store with fake results")
-    api.execute(study, out, jobs=1, steps=fake_science.STEPS, write=_write_nothing)
+    api.execute(study, out, jobs=1, steps=steps, write=_write_nothing, lean=True)
     say("plan: resuming it")
     started, cpu = time.perf_counter(), time.process_time()
-    again = api.execute(study, out, jobs=1, steps=fake_science.STEPS, write=_write_nothing)
+    again = api.execute(study, out, jobs=1, steps=steps, write=_write_nothing, lean=True)
     found["resume_seconds"] = time.perf_counter() - started
     found["resume_cpu_seconds"] = time.process_time() - cpu
     started = time.perf_counter()
     stored_outcomes(again.plan.tasks, Store(out / "store"))
     found["resume_store_seconds"] = time.perf_counter() - started
+    found["resume_store_mb"] = sum(file.stat().st_size for file in (out / "store").rglob("*.*")) / 2**20
+    found["resume_peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     shutil.rmtree(out)
     return found
 

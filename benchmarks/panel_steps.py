@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dockkit.core.model import Estimate
+from dockkit.core.model import Estimate, Receptor
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,20 @@ def memory(params: dict[str, Any], inputs: dict[str, Any], work_dir: Path) -> Es
         if line.startswith("VmRSS:"):
             return Estimate(int(line.split()[1]) / 1024, 0.0)
     raise OSError("/proc/self/status has no VmRSS")
+
+
+def sized_receptor(params: dict[str, Any], inputs: dict[str, Any], work_dir: Path) -> Receptor:
+    """Give a receptor as large as a kinase domain with hydrogens: 270 residues, 4,320 atoms, no physics in them."""
+    residues, each = 270, 16
+    names = ["N", "CA", "C", "O", "CB", *(f"H{k}" for k in range(each - 5))]
+    elements = ["N", "C", "C", "O", "C", *["H"] * (each - 5)]
+    place = np.random.default_rng(1).normal(scale=15.0, size=(residues * each, 3))
+    return Receptor(
+        name="sized", kinase="ABL1", uniprot="P00519", source="made up", modelled=False, atom_names=names * residues,
+        elements=elements * residues, atom_residue=np.repeat(np.arange(residues), each), coordinates=place,
+        residue_names=["ALA"] * residues, chain_ids=["A"] * residues, insertion_codes=[""] * residues,
+        author_numbers=range(233, 233 + residues), uniprot_numbers=range(233, 233 + residues), segments=[0] * residues,
+    )  # fmt: skip
 
 
 STEPS = {"nothing": BenchStep("1", nothing), "work": BenchStep("1", work), "memory": BenchStep("1", memory)}

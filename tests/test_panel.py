@@ -15,7 +15,7 @@ from dockkit.calibration import chance_above
 from dockkit.core.errors import InputError, MutationError, SettingsError
 from dockkit.core.settings import Study
 from dockkit.kinase import load_kinase
-from dockkit.pipeline import panel_outputs
+from dockkit.pipeline import collect, panel_outputs
 from dockkit.pipeline.cover import cluster, covers
 from dockkit.pipeline.mutation_tables import read_mutations
 from dockkit.pipeline.panel import panel_study, split_inhibitors
@@ -235,6 +235,20 @@ def test_collecting_lean_or_whole_gives_the_same_rows(tmp_path):
     lean = api.execute(study, tmp_path, jobs=1, steps=fake_science.STEPS, write=lambda *given: None, lean=True)
     assert [detail.row for detail in whole.result.rows] == [detail.row for detail in lean.result.rows]
     assert all(detail.mutant is not None for detail in whole.result.rows)
+
+
+def test_a_run_too_large_for_memory_still_writes_every_file(tmp_path, monkeypatch):
+    study = Study(name="p", kinase="ABL1", mutations=["T315I", "E316D"], inhibitors=["imatinib"], md={"enabled": False})
+    api.execute(study, tmp_path / "whole", jobs=1, steps=fake_science.STEPS)
+    monkeypatch.setattr(collect, "MOST_WHOLE", 1)
+    small = api.execute(study, tmp_path / "small", jobs=1, steps=fake_science.STEPS).result
+    assert sum(detail.mutant is not None for detail in (*small.rows, *small.atp)) == 1
+    assert any("structures of the first 1 of 4 pairs" in text for text in small.warnings)
+    for folder in ("structures", "poses", "energies"):
+        files = {path.name: path.read_bytes() for path in (tmp_path / "whole" / folder).iterdir()}
+        assert files
+        assert {path.name: path.read_bytes() for path in (tmp_path / "small" / folder).iterdir()} == files
+    assert (tmp_path / "small" / "results.csv").read_bytes() == (tmp_path / "whole" / "results.csv").read_bytes()
 
 
 def test_mutations_of_one_sample_are_offered_together_too(tmp_path):

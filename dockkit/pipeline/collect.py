@@ -15,6 +15,9 @@ from dockkit.pipeline.plan import Cell, Plan
 from dockkit.store import Outcome, Store, package_versions
 
 _NEEDED: Final = ("receptor", "ligand", "parameters", "pose", "start", "wild_type", "mutant")
+MOST_WHOLE: Final = 500
+"""Rows of a result that keep their structures; each has two complexes, together half a megabyte."""
+
 _DYNAMICS: Final = ("dynamics_wild_type", "dynamics_mutant", "comparison")
 
 
@@ -31,7 +34,8 @@ def collect(plan: Plan, store: Store, outcomes: Mapping[str, Outcome], *, lean: 
         How each task ended, by key.
     lean : bool
         Keep ligand, pose and wild type of the first good row of each ligand only, and drop every other record once its
-        row is made: a study of thousands of pairs does not fit into memory otherwise.
+        row is made. Otherwise the records of the first :data:`MOST_WHOLE` rows are kept: those of thousands do not fit
+        into memory. :func:`load_detail` reads those of one row again.
 
     Returns
     -------
@@ -46,15 +50,21 @@ def collect(plan: Plan, store: Store, outcomes: Mapping[str, Outcome], *, lean: 
     atp: dict[str, RowDetail] = {}
     rows: list[RowDetail] = []
     warnings: dict[str, None] = dict.fromkeys(plan.warnings)
-    shown: set[str] = set()
-    for cell in sorted(plan.cells, key=lambda cell: not cell.is_atp):  # what a row needs of ATP's comes first
-        detail = _detail(cell, plan, store, outcomes)
-        warnings.update(dict.fromkeys(_state_warnings(detail, by_ligand=lean)))
+    shown: set[str] | None = set() if lean else None
+    place = {variant: i for i, variant in enumerate(dict.fromkeys(cell.variant for cell in plan.cells))}
+    cells = sorted(plan.cells, key=lambda cell: (place[cell.variant], not cell.is_atp))  # ATP's before those it is for
+    for count, cell in enumerate(cells):
+        dropped = lean or count >= MOST_WHOLE
+        detail = load_detail(cell, plan, store, outcomes)
+        warnings.update(dict.fromkeys(_state_warnings(detail, by_ligand=dropped)))
         if cell.is_atp:
-            atp[cell.variant.label] = _kept(detail, shown) if lean else detail
+            atp[cell.variant.label] = _kept(detail, shown) if dropped else detail
         else:
             judged = _judge(cell, detail, atp.get(cell.variant.label), plan)
-            rows.append(_kept(judged, shown) if lean else judged)
+            rows.append(_kept(judged, shown) if dropped else judged)
+    if not lean and len(cells) > MOST_WHOLE:
+        page = f"report.html shows the structures of the first {MOST_WHOLE} of {len(cells)} pairs; the files are of all"
+        warnings[page] = None
     ranked = resistance.rank([detail.row for detail in rows])
     study = plan.study
     return StudyResult(
@@ -72,17 +82,34 @@ def collect(plan: Plan, store: Store, outcomes: Mapping[str, Outcome], *, lean: 
     )
 
 
-def _kept(detail: RowDetail, shown: set[str]) -> RowDetail:
-    """Return what a lean result keeps of a row; ``shown`` grows by a ligand whose structures are kept."""
+def _kept(detail: RowDetail, shown: set[str] | None) -> RowDetail:
+    """Return a row without its records, but for the first of each ligand not yet in ``shown``, where that is given."""
     small = RowDetail(row=detail.row, variant=detail.variant)
-    if detail.row.ligand in shown or detail.wild_type is None or detail.pose is None:
+    if shown is None or detail.row.ligand in shown or detail.wild_type is None or detail.pose is None:
         return small
     shown.add(detail.row.ligand)
     return replace(small, ligand=detail.ligand, pose=detail.pose, wild_type=detail.wild_type)
 
 
-def _detail(cell: Cell, plan: Plan, store: Store, outcomes: Mapping[str, Outcome]) -> RowDetail:
-    """Load what there is of one cell; the row gets ddG of binding, or the reason why there is none."""
+def load_detail(cell: Cell, plan: Plan, store: Store, outcomes: Mapping[str, Outcome]) -> RowDetail:
+    """Load what there is of one cell; the row gets ddG of binding, or the reason why there is none.
+
+    Parameters
+    ----------
+    cell : Cell
+    plan, store, outcomes
+        As in :func:`collect`.
+
+    Returns
+    -------
+    RowDetail
+        With ddG of binding alone; :func:`collect` joins the halves.
+
+    Raises
+    ------
+    StoreError
+        A record that should be there cannot be read.
+    """
     parts: dict[str, Any] = {
         role: store.load(key)
         for role, key in cell.keys.items()

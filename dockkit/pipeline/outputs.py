@@ -9,6 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from mdtraj.formats import DCDTrajectoryFile
 from dockkit.core.files import atomic_write_text, store_error
 from dockkit.core.formats import write_complex_mmcif, write_complex_pdb, write_sdf
 from dockkit.core.model import TERM_NAMES, FloatArray, Ligand, Receptor, RowDetail, StudyResult, Trajectory
+from dockkit.pipeline.collect import load_detail
 from dockkit.pipeline.plan import Plan
 from dockkit.report import write_report
 from dockkit.report.notation import row_stems
+from dockkit.report.tables import write_energies
 from dockkit.store import Outcome, Store, package_versions
 
 DCD_HEADER_BYTES = 276
@@ -52,15 +55,18 @@ def write_outputs(
         The disk is full or the folder may not be written.
     """
     details = (*result.rows, *result.atp)
-    keys = {(cell.variant.label, cell.ligand.label): cell.keys for cell in plan.cells}
+    cells = {(cell.variant.label, cell.ligand.label): cell for cell in plan.cells}
     try:
         for name in ("structures", "poses", "trajectories", "energies", "figures"):
             (out_dir / name).mkdir(parents=True, exist_ok=True)
         for detail, stem in zip(details, row_stems(details), strict=True):
+            cell = cells[(detail.row.mutation, detail.row.ligand)]
+            if detail.mutant is None and cell.keys:  # dropped when the rows were collected, or never there
+                detail = load_detail(cell, plan, store, outcomes)
+                write_energies(replace(result, rows=(detail,), atp=()), out_dir)
             _write_structures(detail, stem, out_dir, result)
             _write_pose(detail, stem, out_dir)
-            found = keys[(detail.row.mutation, detail.row.ligand)]
-            runs = [found[role] for role in ("dynamics_wild_type", "dynamics_mutant") if role in found]
+            runs = [cell.keys[role] for role in ("dynamics_wild_type", "dynamics_mutant") if role in cell.keys]
             finished = [store.load(key) for key in runs if outcomes[key].ok]
             if detail.ligand is not None and finished:
                 _write_trajectories(finished, detail.ligand, stem, out_dir, result)
