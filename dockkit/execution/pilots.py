@@ -58,7 +58,7 @@ class ParslExecutor:
     Raises
     ------
     ExecutionError
-        The table cannot be sent to another process.
+        The table cannot be sent to another process; on entering, Parsl cannot start.
     """
 
     def __init__(
@@ -85,17 +85,21 @@ class ParslExecutor:
         logging.getLogger("parsl").setLevel(logging.CRITICAL)  # what matters is told by this class
         self._folder.mkdir(parents=True, exist_ok=True)
         self._executor = make_htex(self._site)
-        self._kernel = DataFlowKernel(
-            Config(
-                executors=[self._executor],
-                run_dir=str(self._folder),
-                strategy="htex_auto_scale",
-                strategy_period=1,
-                max_idletime=IDLE_SECONDS,
-                initialize_logging=False,
-                usage_tracking=0,
-            )
+        config = Config(
+            executors=[self._executor],
+            run_dir=str(self._folder),
+            strategy="htex_auto_scale",
+            strategy_period=1,
+            max_idletime=IDLE_SECONDS,
+            initialize_logging=False,
+            usage_tracking=0,
         )
+        try:
+            self._kernel = DataFlowKernel(config)
+        except Exception as error:  # Parsl raises bare ones, as where its broker does not answer within two minutes
+            raise ExecutionError(
+                f"Parsl cannot start here ({error}); on a machine that is very busy run the same command again later"
+            ) from error
         setup = Path(self._kernel.run_dir) / SETUP_FILE
         setup.write_bytes(pickle.dumps(self._setup))
         self._setup_path = str(setup.resolve())
