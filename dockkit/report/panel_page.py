@@ -73,7 +73,7 @@ def _ranked(row: ResistanceRow, holds: float) -> dict[str, str]:
     return {
         "name": row.ligand,
         "value": with_error(row.ddg_expected_kcal_mol, row.ddg_expected_error) if good else "no value",
-        "holds": f"holds {100 * holds:.0f} %" if math.isfinite(holds) else "",
+        "holds": f"holds {100 * holds:.0f}\u00a0%" if math.isfinite(holds) else "",
         "raw": with_error(row.ddg_effective_kcal_mol, row.ddg_effective_sem) if good else "",
         "call": row.call if good else "failed",
     }
