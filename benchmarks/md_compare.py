@@ -130,10 +130,10 @@ def run_group(cases: list[dict[str, Any]], options: argparse.Namespace, tables: 
         if comparison.role == "ATP":
             value, bound = measured_atp(tables[1], gene, mutation), False
         rows.append({**common, **leg_row(comparison, value, bound)})
-    effective = study.ddg_effective
-    if math.isfinite(effective.value):
-        both = {"ddg_kcal_mol": effective.value, "ddg_sem": effective.sem}
-        rows.append({**common, "leg": "effective", "role": "effective", "ps": options.ps, **both})
+    for name, effective in study.effective:
+        if math.isfinite(effective.value):
+            both = {"ddg_kcal_mol": effective.value, "ddg_sem": effective.sem}
+            rows.append({**common, "leg": f"effective {name}", "role": "effective", "ps": options.ps, **both})
     return rows
 
 
@@ -148,7 +148,7 @@ def summary_of(rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
     controls = [row for row in rows if "control_called" in row]
     out |= {"controls_called": sum(row["control_called"] for row in controls), "n_controls": len(controls)}
     for row in rows:
-        name = f"{row['kinase']}_{row['mutation']}_{row['leg']}".lower().replace(".", "")
+        name = f"{row['kinase']}_{row['mutation']}_{row['leg']}".lower().replace(".", "").replace(" ", "_")
         for key in ("ddg_kcal_mol", "ddg_sem", "control_kcal_mol", "needed_ps", "measured_kcal_mol"):
             if key in row and math.isfinite(row[key]):
                 out[f"{name}_{key}"] = round(float(row[key]), 3)

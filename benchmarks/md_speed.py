@@ -37,7 +37,7 @@ from openmm.app.internal.customgbforces import GBSAOBC2Force
 from dockkit.api import compare_study
 from dockkit.core.settings import validate_md
 from dockkit.execution import run_tasks
-from dockkit.pipeline.dynamics import MdStart, make_setup, make_start, simulated
+from dockkit.pipeline.dynamics_setup import MdStart, make_setup, make_start, simulated
 from dockkit.pipeline.plan import plan
 from dockkit.pipeline.steps import STEPS
 from dockkit.sampling import Setup, Stage, choose_platform, run_setup

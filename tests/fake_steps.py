@@ -47,6 +47,11 @@ def fail(params: dict[str, Any], inputs: dict[str, Any], work_dir: Path) -> Esti
     if kind == "killed-once" and not Path(params["mark"]).exists():
         Path(params["mark"]).touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if kind == "killed-on-its-way":
+        with Path(params["mark"]).open("ab") as file:
+            file.write(b"x")
+        if Path(params["mark"]).stat().st_size < params["length"]:
+            os.kill(os.getpid(), signal.SIGKILL)
     if kind == "killed":
         print("about to run out of memory", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)

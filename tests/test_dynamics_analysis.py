@@ -359,22 +359,30 @@ def legs() -> list[DynamicsLeg]:
 
 def test_effective_ddg_is_the_inhibitors_less_atps():
     study = compare_legs(legs()[:2], "T313I", None)
-    assert study.ddg_inhibitor.value == pytest.approx(4.0, abs=0.4)
+    ((name, inhibitor),), ((same, effective),) = study.inhibitors, study.effective
+    assert name == same == "made"
+    assert inhibitor.value == pytest.approx(4.0, abs=0.4)
     assert study.ddg_atp.value == pytest.approx(-1.0, abs=0.4)
-    assert study.ddg_effective.value == study.ddg_inhibitor.value - study.ddg_atp.value
-    assert study.ddg_effective.sem == pytest.approx(np.hypot(study.ddg_inhibitor.sem, study.ddg_atp.sem))
+    assert effective.value == inhibitor.value - study.ddg_atp.value
+    assert effective.sem == pytest.approx(np.hypot(inhibitor.sem, study.ddg_atp.sem))
     with pytest.raises(InputError, match="T313I: no trajectories"):
         compare_legs([], "T313I", None)
 
 
 def test_several_inhibitors_are_told_by_their_names():
     first, atp, _ = legs()
-    named = [dataclasses.replace(first, ligand=dataclasses.replace(first.ligand, name=name)) for name in ("one", "two")]
+    stronger = dataclasses.replace(first.mutant, terms=first.mutant.terms - [3.0, 0.0, 0.0, 0.0])
+    named = [
+        dataclasses.replace(first, mutant=mutant, ligand=dataclasses.replace(first.ligand, name=name))
+        for name, mutant in (("one", first.mutant), ("two", stronger))
+    ]
     study = compare_legs([*named, atp], "T313I", None)
     heads = [text.rsplit(" ", 4)[0] for text in study.words]
     assert heads == [
         "ddG of one", "ddG of two", "ddG of ATP", "effective ddG (one less ATP)", "effective ddG (two less ATP)"
     ]  # fmt: skip
+    by_name = dict(study.effective)
+    assert by_name["one"].value - by_name["two"].value == pytest.approx(3.0)
 
 
 @pytest.fixture(scope="module")
@@ -405,7 +413,42 @@ def test_tables_hold_every_comparison(written):
     assert energy["called"] == "true"
     assert energy["control_called"] in ("true", "false")
     summary = json.loads((written / "dynamics.json").read_text(encoding="utf-8"))
-    assert summary["ddg_inhibitor"]["kcal_mol"] == pytest.approx(float(energy["change"]))
+    assert summary["ddg_inhibitor"]["made"]["kcal_mol"] == pytest.approx(float(energy["change"]))
     assert [leg["leg"] for leg in summary["legs"]] == ["made", "ATP.Mg", "apo"]
     with (written / "series_made.csv").open(encoding="utf-8") as stream:
         assert len(list(csv.DictReader(stream))) == 2 * R * F
+
+
+def test_maps_of_residues_leave_equilibration_out():
+    """A ligand that stands off for a quarter of the frames: neither its energy nor its contacts enter the maps."""
+    frames, ligand = 60, molecule("C")
+    rng = np.random.default_rng(3)
+    near = peptide().coordinates[5] + [0.0, 0.0, 3.0]
+    settling = np.where(np.arange(frames) < 15, 1.0, 0.0)[None, :, None]
+
+    def long(state: str) -> Trajectory:
+        made = run(state, ligand)
+        shape = (R, frames)
+        places = (ligand.coordinates + near)[None, None] + 0.05 * rng.normal(size=(*shape, len(ligand.elements), 3))
+        terms = np.zeros((*shape, 4))
+        terms[..., 0] = -40.0 + 20.0 * settling[..., 0] + rng.normal(size=shape)
+        contributions = np.zeros((*shape, made.receptor.n_residues, 3))
+        contributions[:, :, 2, 0] = -2.0 + 2.0 * settling[..., 0] + 0.01 * rng.normal(size=shape)
+        receptor = made.receptor.coordinates + 0.05 * rng.normal(size=(*shape, made.receptor.n_atoms, 3))
+        return dataclasses.replace(
+            made,
+            ligand_start=ligand.coordinates + near,
+            ligand_coordinates=places + 6.0 * settling[..., None],
+            receptor_coordinates=receptor,
+            terms=terms,
+            contributions=contributions,
+            time_ps=0.5 * np.arange(1, frames + 1),
+            temperature_kelvin=np.full(shape, 300.0),
+        )
+
+    result = compare_dynamics(long("wild-type"), long("mutant"), ligand, None, "uniprot")
+    maps = {item.name: item for item in result.maps}
+    assert maps["energy"].wild_type.min() == pytest.approx(-2.0, abs=0.1)  # -1.5 over all frames
+    assert maps["interactions"].wild_type.max() > 0.95  # 0.75 over all frames
+    cut = next(note for note in result.notes if note.startswith("maps of residues"))
+    assert 7.0 <= float(cut.split()[5]) <= 9.0

@@ -93,6 +93,17 @@ def test_a_failed_task_stops_only_what_needs_it(store, kind, jobs, says):
     assert store.load(fine.key).value == 6.0
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_lost_task_that_got_further_goes_on(store, tmp_path, told):
+    """Six tries: more than a lost task has, were it not said that each one left work behind."""
+    mark = tmp_path / "mark"
+    task = failing("killed-on-its-way", mark=str(mark), length=6)
+    progress = (lambda task: mark.stat().st_size if mark.exists() else 0) if told else (lambda task: 0)
+    outcome = run_tasks([task], store, STEPS, jobs=2, progress=progress)[task.key]
+    assert outcome.ok == told
+    assert mark.stat().st_size == (6 if told else 3)
+
+
 def test_two_dead_inputs_give_one_outcome_each(store):
     bad = [failing("input"), failing("bug")]
     below = total(*bad)

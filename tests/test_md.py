@@ -17,18 +17,11 @@ from dockkit.core.records import load_record, save_record
 from dockkit.core.settings import validate_md
 from dockkit.core.task import Task
 from dockkit.execution import Event
-from dockkit.pipeline import dynamics
-from dockkit.pipeline.dynamics import (
-    equilibration_stages,
-    evaluated_frames,
-    make_setup,
-    make_start,
-    run_md,
-    run_md_replica,
-    run_md_start,
-    simulated,
-)
+from dockkit.pipeline import dynamics_setup
+from dockkit.pipeline.dynamics import evaluated_frames, replica_progress, run_md, run_md_replica, run_md_start
 from dockkit.pipeline.dynamics_plan import clear_simulations
+from dockkit.pipeline.dynamics_setup import equilibration_stages, make_setup, make_start, simulated
+from dockkit.sampling import engine, platforms
 from dockkit.store import Outcome
 
 TINY = {
@@ -61,7 +54,7 @@ def params(folder: Path, preset: str, **more: object) -> dict[str, object]:
 @pytest.fixture(scope="module", autouse=True)
 def _short_minimisations():
     patch = pytest.MonkeyPatch()
-    patch.setattr(dynamics, "MINIMISE_STEPS", 40)
+    patch.setattr(dynamics_setup, "MINIMISE_STEPS", 40)
     yield
     patch.undo()
 
@@ -226,3 +219,53 @@ def test_a_fresh_run_removes_segments_and_nothing_else(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
     assert (other / "file").is_file()
     clear_simulations(tmp_path / "missing")
+
+
+def test_gathering_takes_segments_of_a_platform_that_does_not_work_here(inputs, tmp_path, monkeypatch):
+    """Replicas from a graphics card are read where there is none; they are not simulated again."""
+    given = params(tmp_path, "pocket")
+    given["md"] = {**given["md"], "platform": "Reference"}
+    start = run_md_start(given, inputs, tmp_path)
+    replicas = {
+        f"replica{number}": run_md_replica({**given, "replica": number}, {**inputs, "box": start}, tmp_path)
+        for number in range(2)
+    }
+    assert [replica.platform for replica in replicas.values()] == ["Reference", "Reference"]
+    given["md"] = {**given["md"], "platform": ""}
+    monkeypatch.setattr(platforms, "works", lambda name: name == "CPU")
+    monkeypatch.setattr(engine, "works", lambda name: name == "CPU")
+    before = sorted((tmp_path / "md").rglob("*.npz"))
+    trajectory = run_md(given, {**inputs, "box": start, **replicas}, tmp_path)
+    assert sorted((tmp_path / "md").rglob("*.npz")) == before
+    assert trajectory.platform == "Reference"
+    for path in (tmp_path / "md").glob(f"*/replica-{replicas['replica1'].seed}/*.frames.npz"):
+        path.unlink()
+    again = run_md(given, {**inputs, "box": start, **replicas}, tmp_path)
+    assert again.platform == "Reference, CPU"
+    np.testing.assert_array_equal(again.receptor_coordinates[0], trajectory.receptor_coordinates[0])
+
+
+def test_a_run_with_fewer_replicas_leaves_no_file_of_the_others(inputs, tmp_path):
+    for replicas in (3, 1):
+        given = params(tmp_path, "pocket", stem="a")
+        given["md"] = {**given["md"], "replicas": replicas}
+        run_md(given, {**inputs, "box": run_md_start(given, inputs, tmp_path)}, tmp_path)
+        place = tmp_path / "trajectories"
+        (place / "a_replica2_notes.xtc").touch()
+        found = sorted(path.name for path in place.glob("a_replica?.xtc"))
+        assert found == [f"a_replica{number + 1}.xtc" for number in range(replicas)]
+    assert (place / "a_replica2_notes.xtc").is_file()
+
+
+def test_how_far_a_replica_is_grows_with_its_segments(inputs, tmp_path):
+    given = params(tmp_path, "pocket", replica=0)
+    task = Task("key", "md-replica", given, {}, "replica")
+    assert replica_progress(task) == 0
+    start, far = run_md_start(given, inputs, tmp_path), [0]
+    for length in (0.1, 0.2):
+        given["md"] = {**given["md"], "production_ps": length}
+        run_md_replica(given, {**inputs, "box": start}, tmp_path)
+        far.append(replica_progress(task))
+    assert far[0] < far[1] < far[2]
+    assert replica_progress(Task("key", "md-replica", {**given, "replica": 1}, {}, "another")) == 0
+    assert replica_progress(Task("key", "md", given, {}, "not a replica")) == 0

@@ -346,13 +346,13 @@ def test_unknown_platform_lists_those_present():
 def test_a_platform_without_a_device_is_passed_over(monkeypatch):
     names = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
     assert choose_platform().getName() in names
-    monkeypatch.setattr(platforms, "_works", lambda name: name == "Reference")
+    monkeypatch.setattr(platforms, "works", lambda name: name == "Reference")
     assert choose_platform().getName() == "Reference"
 
 
 @pytest.mark.parametrize("wanted", ["CUDA", "cuda", "gpu", "GPU"])
 def test_a_missing_gpu_is_a_loud_warning_and_not_an_end(monkeypatch, caplog, wanted):
-    monkeypatch.setattr(platforms, "_works", lambda name: name in ("CPU", "Reference"))
+    monkeypatch.setattr(platforms, "works", lambda name: name in ("CPU", "Reference"))
     with caplog.at_level(logging.INFO, logger="dockkit"):
         assert choose_platform(wanted).getName() == "CPU"
     assert "NO GPU" in caplog.text
@@ -362,7 +362,7 @@ def test_a_missing_gpu_is_a_loud_warning_and_not_an_end(monkeypatch, caplog, wan
 
 
 def test_a_missing_gpu_is_noted_beside_the_frames(monkeypatch, tmp_path):
-    monkeypatch.setattr(platforms, "_works", lambda name: name == "Reference")
+    monkeypatch.setattr(platforms, "works", lambda name: name == "Reference")
     frames = run_setup(springs(3), SHORT.model_copy(update={"platform": "gpu"}), (5,), tmp_path)
     assert frames.platform == "Reference"
     assert "NO GPU" in frames.notes[-1]

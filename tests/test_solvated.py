@@ -285,3 +285,34 @@ def test_kept_waters_are_held_in_implicit_solvent_only(complexes):
     system = implicit_system(assembly, xyz, dielectric=1.0, cutoff=40.0)
     held = [force for force in system.getForces() if isinstance(force, openmm.CustomExternalForce)]
     assert [force.getEnergyFunction().split("*")[0] for force in held] == [RESTRAIN_BACKBONE, RESTRAIN_REST]
+
+
+def test_a_barostat_leaves_restrained_molecules_where_they_are(complexes):
+    """Volume moves scale places from the origin, where the solute stands: with it at rest no restraint is strained."""
+    assembly, _, xyz, _ = complexes
+    box = solvate(assembly, xyz, padding=5.0, cutoff=8.0, molarity=0.3, seed=1)
+    assert (xyz + box.solute_shift).mean(axis=0) == pytest.approx(0.0, abs=1e-9)
+    peptide_at = xyz[: assembly.receptor.n_atoms] + box.solute_shift
+    strains = []
+    for offset in (0.0, 0.5 * np.diag(box.box)):
+        system = openmm.System()
+        bonds, held = openmm.HarmonicBondForce(), openmm.CustomExternalForce("periodicdistance(x,y,z,a,b,c)^2")
+        for name in "abc":
+            held.addPerParticleParameter(name)
+        for i, at in enumerate((peptide_at + offset) / 10):
+            system.addParticle(12.0)
+            held.addParticle(i, at.tolist())
+            if i:
+                bonds.addBond(i - 1, i, 1.0, 0.0)
+        system.addForce(bonds)
+        system.addForce(openmm.MonteCarloBarostat(1e4, 300.0, 1))
+        system.setDefaultPeriodicBoxVectors(*(openmm.Vec3(*row) for row in box.box / 10))
+        system.addForce(held)
+        held.setForceGroup(2)
+        context = openmm.Context(system, openmm.VerletIntegrator(1e-9), REFERENCE)
+        context.setPositions((peptide_at + offset) / 10)
+        context.getIntegrator().step(50)
+        width = context.getState().getPeriodicBoxVectors()[0][0].value_in_unit(unit.angstrom)
+        assert abs(width / box.box[0, 0] - 1.0) > 0.005
+        strains.append(energy(context, 4))
+    assert strains[0] < 1e-3 * strains[1]

@@ -61,6 +61,8 @@ _STATE_LABELS = {
     "spine_assembled": "regulatory spine assembled",
 }
 _STILL_ANGSTROM = 1e-3
+_SETTLING = ("binding_energy", "ligand_rmsd", "pocket_rmsd")
+"""What tells when a state's replicas have settled, for the maps of residues."""
 
 
 class _Collector:
@@ -145,13 +147,18 @@ def compare_dynamics(
         _any_water(p, side.shape) if _has_waters(side) else None for p, side in zip(prints, laid, strict=True)
     )
     collector.add("water_bridges", "residues bridged to the ligand by a water", "", (bridges[0], bridges[1]))
-    motion = rmsf_map(laid, residues, labels, known)
+    cuts = _settled(collector, frame_ps, len(time))
+    motion = rmsf_map(laid, residues, labels, known, cuts)
     components = _components(laid, residues, labels)
     if components is not None:
         for k in range(len(components.variance)):
             states = components.wild_type[..., k], components.mutant[..., k]
             collector.add(f"pc{k + 1}", f"principal component {k + 1}", "Å", states)
-    maps = [motion, interaction_map(prints, residues, laid, labels, known), energy_map(laid, residues, labels, known)]
+    maps = [
+        motion,
+        interaction_map(prints, residues, laid, labels, known, cuts),
+        energy_map(laid, residues, labels, known, cuts),
+    ]
     energy = next((item for item in collector.found if item.name == "binding_energy"), None)
     result = DynamicsComparison(
         time_ps=time,
@@ -167,7 +174,7 @@ def compare_dynamics(
         hinge_hbond_mutant=_estimate(collector, "hinge_occupancy", 1),
         ddg=Estimate(float("nan"), float("nan"), 0) if energy is None else energy.difference.change,
         length_ps=float(time[-1]),
-        notes=_notes(wild_type, mutant, first, collector, residues),
+        notes=(*_notes(wild_type, mutant, first, collector, residues), *_cut_note(cuts, frame_ps)),
         role=role,
         ligand="" if ligand is None else ligand.name,
         observables=tuple(collector.found),
@@ -176,6 +183,21 @@ def compare_dynamics(
         convergence=None if energy is None else _convergence(energy, collector),
     )
     return dataclasses.replace(result, words=what_changed(result))
+
+
+def _settled(collector: _Collector, frame_ps: float, frames: int) -> tuple[int, int]:
+    """Return how many frames of each state's replicas come before energy and pocket have settled, at most half."""
+    found = [item.difference.discarded_ps for item in collector.found if item.name in _SETTLING]
+    cuts = np.ceil(np.array(found or [(0.0, 0.0)]).max(axis=0) / frame_ps - 1e-9).astype(int)
+    first, second = np.minimum(cuts, frames // 2).tolist()
+    return first, second
+
+
+def _cut_note(cuts: tuple[int, int], frame_ps: float) -> tuple[str, ...]:
+    if not any(cuts):
+        return ()
+    first, second = (f"{cut * frame_ps:g}" for cut in cuts)
+    return (f"maps of residues leave out {first} ps of the wild type's replicas and {second} ps of the mutant's",)
 
 
 def _convergence(energy: Observable, collector: _Collector) -> Convergence:

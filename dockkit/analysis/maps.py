@@ -19,6 +19,8 @@ MIN_ENERGY_KCAL_MOL = 0.05
 
 Pairs = tuple[IntArray, IntArray]
 Both = tuple[Laid, Laid]
+Cuts = tuple[int, int]
+"""Frames of equilibration that are left out of the wild type's replicas and of the mutant's."""
 
 
 def _make(
@@ -51,7 +53,7 @@ def _make(
     )
 
 
-def rmsf_map(laid: Both, residues: Pairs, labels: StrArray, sites: Sites) -> ResidueMap:
+def rmsf_map(laid: Both, residues: Pairs, labels: StrArray, sites: Sites, cuts: Cuts = (0, 0)) -> ResidueMap:
     """Compare the fluctuation of each mobile residue's C-alpha about its mean position in a replica, Angstrom.
 
     One value of each replica enters: the error is the replicas' spread.
@@ -64,8 +66,8 @@ def rmsf_map(laid: Both, residues: Pairs, labels: StrArray, sites: Sites) -> Res
             alphas.append([int(a[0]) for a in atoms])
     chosen = np.array(alphas, dtype=np.int64).reshape(-1, 2).T
     states = tuple(
-        np.array([rmsf(frames[:, atoms]) for frames in side.protein])[:, None]
-        for side, atoms in zip(laid, chosen, strict=True)
+        np.array([rmsf(frames[cut:, atoms]) for frames in side.protein])[:, None]
+        for side, atoms, cut in zip(laid, chosen, cuts, strict=True)
     )
     names = ("rmsf", "fluctuation of the C-alpha", "Å")
     return _make(names, rows, laid, residues, labels, sites, (states[0], states[1]))
@@ -77,34 +79,37 @@ def interaction_map(
     laid: Both,
     labels: StrArray,
     sites: Sites,
+    cuts: Cuts = (0, 0),
 ) -> ResidueMap:
     """Compare how much of the time each residue makes each kind of interaction with the ligand."""
     rows: list[int] = []
     kinds: list[str] = []
+    cut_prints = [{key: f[:, cut:] for key, f in found.items()} for found, cut in zip(prints, cuts, strict=True)]
+    shapes = [(side.shape[0], side.shape[1] - cut) for side, cut in zip(laid, cuts, strict=True)]
     columns: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
     for k, pair in enumerate(zip(*residues, strict=True)):
         for kind in KINDS:
-            frames = [found.get((int(r), kind)) for found, r in zip(prints, pair, strict=True)]
+            frames = [found.get((int(r), kind)) for found, r in zip(cut_prints, pair, strict=True)]
             if max((float(f.mean()) for f in frames if f is not None), default=0.0) < MIN_OCCUPANCY:
                 continue
             rows.append(k)
             kinds.append(kind)
-            for column, side, made in zip(columns, laid, frames, strict=True):
-                column.append(np.zeros(side.shape) if made is None else made.astype(np.float64))
+            for column, shape, made in zip(columns, shapes, frames, strict=True):
+                column.append(np.zeros(shape) if made is None else made.astype(np.float64))
     states = tuple(
-        np.stack(column, axis=2) if column else np.zeros((*side.shape, 0))
-        for column, side in zip(columns, laid, strict=True)
+        np.stack(column, axis=2) if column else np.zeros((*shape, 0))
+        for column, shape in zip(columns, shapes, strict=True)
     )
     names = ("interactions", "share of frames with the interaction", "")
     return _make(names, rows, laid, residues, labels, sites, (states[0], states[1]), kinds=kinds, fraction=True)
 
 
-def energy_map(laid: Both, residues: Pairs, labels: StrArray, sites: Sites) -> ResidueMap | None:
+def energy_map(laid: Both, residues: Pairs, labels: StrArray, sites: Sites, cuts: Cuts = (0, 0)) -> ResidueMap | None:
     """Compare each residue's direct interaction with the ligand (vdw, Coulomb, GB screening), kcal/mol.
 
     None where no frame was decomposed.
     """
-    parts = [side.trajectory.contributions for side in laid]
+    parts = [side.trajectory.contributions[:, cut:] for side, cut in zip(laid, cuts, strict=True)]
     if not all(part.size and np.isfinite(part).any() for part in parts):
         return None
     totals = [part.sum(axis=-1)[:, :, own] for part, own in zip(parts, residues, strict=True)]

@@ -15,7 +15,7 @@ from dockkit.core.model import DynamicsStudy, Trajectory
 from dockkit.core.settings import MdSettings, validate_md
 from dockkit.core.task import Step
 from dockkit.execution import Event, FolderLock, Workers, run_tasks, stored_outcomes
-from dockkit.pipeline.dynamics import MD_STEPS, MdReplica, MdStart, trajectory_folder
+from dockkit.pipeline.dynamics import MD_STEPS, MdReplica, replica_progress, trajectory_folder
 from dockkit.pipeline.dynamics_plan import MdCell, clear_simulations, plan_dynamics
 from dockkit.pipeline.dynamics_results import (
     MdProgress,
@@ -25,6 +25,7 @@ from dockkit.pipeline.dynamics_results import (
     read_progress,
     write_summary,
 )
+from dockkit.pipeline.dynamics_setup import MdStart
 from dockkit.pipeline.plan import Plan, plan
 from dockkit.pipeline.prepare import name_or_path
 from dockkit.pipeline.steps import STEPS
@@ -220,7 +221,7 @@ def simulate(
             on_plan(work)
         outcomes = run_tasks(
             planned.tasks, store, steps, jobs=workers, on_event=files.told(on_event), stored=stored, on_note=on_note,
-            folder=folder, check=lock.check,
+            folder=folder, check=lock.check, progress=replica_progress,
         )  # fmt: skip
         rows = _rows(work, store, outcomes)
         ran_on = ", ".join(sorted({row.platform for row in rows if row.platform})) or chosen

@@ -210,7 +210,7 @@ class MdSettings(StrictSettings):
     enabled: bool = True
     preset: Preset = "pocket"
     replicas: int = Field(2, ge=1)
-    equilibration_ps: float = Field(1.0, ge=0)
+    equilibration_ps: float = Field(2.0, ge=0)
     production_ps: float = Field(10.0, gt=0)
     frame_ps: float = Field(0.5, gt=0)
     segment_ps: float = Field(10.0, gt=0)

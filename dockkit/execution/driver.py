@@ -17,7 +17,7 @@ from dockkit.core.errors import StoreError
 from dockkit.core.task import Step, Task
 from dockkit.execution.executors import Executor, make_executor
 from dockkit.execution.progress import RUN_FOLDER, Recorder
-from dockkit.execution.retry import tries
+from dockkit.execution.retry import LostTaskError, tries
 from dockkit.execution.schedule import Schedule
 from dockkit.execution.workers import Workers, as_workers
 from dockkit.store import Outcome, Store
@@ -68,6 +68,7 @@ def run_tasks(
     on_note: Callable[[str], None] | None = None,
     folder: Path | None = None,
     check: Callable[[], None] | None = None,
+    progress: Callable[[Task], int] | None = None,
 ) -> dict[str, Outcome]:
     """Run every task that the store does not hold yet.
 
@@ -91,6 +92,9 @@ def run_tasks(
         Output folder, for ``dockkit status``; default the folder that the store is in.
     check : callable, optional
         Called every few seconds; may raise to end the run, as :meth:`FolderLock.check` does.
+    progress : callable, optional
+        Returns how far a task is that keeps its work from try to try. One that was lost (its node, its batch job's
+        walltime) but got further does not use up a try.
 
     Returns
     -------
@@ -110,7 +114,7 @@ def run_tasks(
     stored = stored_outcomes(tasks, store) if stored is None else stored
     folder = store.root.parent if folder is None else folder
     with Recorder(folder, tasks, workers.in_words) as recorder:
-        driver = _Driver(tasks, stored, recorder, on_event, on_note)
+        driver = _Driver(tasks, stored, recorder, on_event, on_note, progress)
         driver.reuse()
         if not driver.schedule.finished:
             with (
@@ -158,12 +162,14 @@ class _Driver:
         recorder: Recorder,
         on_event: Callable[[Event], None] | None,
         on_note: Callable[[str], None] | None,
+        progress: Callable[[Task], int] | None,
     ) -> None:
         self.schedule = Schedule(tasks)
         self._tasks = {task.key: task for task in tasks}
         self._stored, self._recorder = stored, recorder
         self._on_event, self._on_note = on_event, on_note
         self._tries: Counter[str] = Counter()
+        self._progress, self._far = progress, dict[str, int]()
 
     def note(self, text: str) -> None:
         """Pass on a sentence."""
@@ -195,10 +201,17 @@ class _Driver:
             self._tell(Event("started", task))
             self._recorder.started(task)
             self._tries[task.key] += 1
+            if self._progress is not None:
+                self._far.setdefault(task.key, self._progress(task))
             executor.submit(task)
 
     def take(self, outcome: Outcome) -> None:
         """Note how a task ended, or have it run again where that may help."""
+        if self._got_further(outcome):
+            self._tries[outcome.key] = 0
+            self.note(f"{outcome.label}: {outcome.message}; it got further and goes on")
+            self.schedule.put_back(outcome.key)
+            return
         done = self._tries[outcome.key]
         if done < tries(outcome):
             self.note(f"{outcome.label}: {outcome.message}; tried again")
@@ -209,6 +222,15 @@ class _Driver:
         if not outcome.ok and done > 1:
             outcome = replace(outcome, message=f"{outcome.message}; tried {done} times")
         self._complete(outcome)
+
+    def _got_further(self, outcome: Outcome) -> bool:
+        """Tell whether a lost task left more of its work behind than the tries before."""
+        if self._progress is None or outcome.error_type != LostTaskError.__name__:
+            return False
+        far = self._progress(self._tasks[outcome.key])
+        further = far > self._far.get(outcome.key, 0)
+        self._far[outcome.key] = max(far, self._far.get(outcome.key, 0))
+        return further
 
     def _complete(self, outcome: Outcome) -> None:
         for noted in self.schedule.complete(outcome):

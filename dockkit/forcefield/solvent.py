@@ -33,7 +33,8 @@ class Solvent:
     Parameters
     ----------
     solute_shift : (3,) float
-        Angstrom; what the solute's coordinates are moved by into the box.
+        Angstrom; what the solute's coordinates are moved by into the box. Their mean comes to lie at the origin: a
+        barostat scales the places of whole molecules from there, so that it leaves restrained ones where they are.
     waters : (n_waters, 3, 3) float
         Angstrom: O, H, H.
     cations, anions : (n, 3) float
@@ -198,5 +199,6 @@ def _with_ions(
     mixed = generator.permutation(np.array(signs, dtype=np.int64))
     where = np.array(places, dtype=np.int64)
     kept = np.setdiff1d(np.arange(len(waters)), where)
-    oxygen = waters[:, 0]
-    return Solvent(shift, waters[kept], oxygen[where[mixed > 0]], oxygen[where[mixed < 0]], box)
+    centre = solute.mean(axis=0)
+    waters, oxygen = waters - centre, waters[:, 0] - centre
+    return Solvent(shift - centre, waters[kept], oxygen[where[mixed > 0]], oxygen[where[mixed < 0]], box)

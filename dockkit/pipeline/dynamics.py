@@ -1,9 +1,4 @@
-"""Dynamics of one state of a complex under each preset: what is simulated, where it starts, what comes out.
-
-``pocket``: a mobile shell around ligand and mutation in frozen surroundings. ``implicit``: the whole domain in
-generalised-Born solvent. ``explicit``: the whole domain in a box of water. Equilibration goes in stages with restraints
-that fade; production is free but for ``md.backbone_restraint_kcal_mol_a2``.
-"""
+"""The steps of ``dockkit md``: where the replicas of one state of a complex start, each replica, and what comes out."""
 
 from __future__ import annotations
 
@@ -13,39 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openmm
 
-from dockkit.core.model import (
-    Assembly,
-    ComplexState,
-    FloatArray,
-    IntArray,
-    Ligand,
-    LigandParameters,
-    Pose,
-    Receptor,
-    Region,
-    Trajectory,
-    freeze,
-)
-from dockkit.core.model.proteins import NO_AMINO_ACIDS
+from dockkit.core.model import FloatArray, IntArray, Trajectory
 from dockkit.core.records import register
-from dockkit.core.residues import is_polymer
 from dockkit.core.settings import EnergySettings, MdSettings
+from dockkit.core.task import Task
 from dockkit.energy import BindingEnergy
-from dockkit.forcefield.solvated import (
-    RESTRAIN_BACKBONE,
-    RESTRAIN_REST,
-    apo_assembly,
-    complex_topology,
-    explicit_system,
-    implicit_system,
-    whole_region,
+from dockkit.forcefield.solvated import complex_topology
+from dockkit.forcefield.system import subset_receptor
+from dockkit.pipeline.dynamics_setup import (
+    Inputs,
+    MdStart,
+    Params,
+    Simulated,
+    make_setup,
+    make_start,
+    near_residues,
+    simulated,
 )
-from dockkit.forcefield.solvent import Solvent, solvate
-from dockkit.forcefield.system import assemble, make_region, region_system, select_residues, subset_receptor
-from dockkit.mutation import parse_variant, site_indices
-from dockkit.sampling import Frames, Setup, Stage, choose_platform, n_frames, replica_seeds, run_setup, settle
+from dockkit.sampling import Frames, n_frames, replica_seeds, run_setup, stored_progress
 from dockkit.sampling.writing import write_frames
 
 ENERGY_SUBSET_ANGSTROM = 10.0
@@ -54,54 +35,8 @@ ENERGY_SUBSET_ANGSTROM = 10.0
 EVALUATED_FRAMES = 100
 """At most so many frames of each replica, evenly spaced, get a binding energy."""
 
-NEAREST_WATERS = 60
-"""Bulk waters kept in each frame."""
-
-MINIMISE_STEPS = 300
-
-_FADING = (
-    ("heating", 0.2, 2.0, 5.0, 2.0, False),
-    ("restrained", 0.3, 4.0, 2.0, 0.5, True),
-    ("loosened", 0.3, 4.0, 0.5, 0.0, True),
-    ("free", 0.2, 4.0, 0.0, 0.0, True),
-)
-"""Equilibration of a whole domain: name, share of the time, longest step (fs), restraints of main chain and of the rest
-(kcal/mol/A^2), whether the barostat works."""
-
-_POCKET_RESTRAINT = "k"
-_POCKET_FIRM = 10.0
-_POCKET_HELD_SHARE = 0.5
-_POCKET_FIRST_STEP = 2.0
-
-_KJ_NM2 = 418.4
-"""kJ/mol/nm^2 in kcal/mol/A^2."""
-
-Params = dict[str, Any]
-Inputs = dict[str, Any]
-
-
-@register
-@dataclass(frozen=True, slots=True)
-class MdStart:
-    """Where the replicas of one complex start: minimised, with its solvent.
-
-    Parameters
-    ----------
-    coordinates : (n_particles, 3) float
-        Angstrom; the complex, then its solvent.
-    potential_kcal_mol : float
-        After minimisation, restraints included.
-    solvent : Solvent or None
-        As it was built, before minimisation; says how many waters and ions there are, and the box.
-    """
-
-    coordinates: FloatArray
-    potential_kcal_mol: float
-    solvent: Solvent | None = None
-
-    def __post_init__(self) -> None:
-        """Copy, freeze and check the arrays."""
-        freeze(self, "coordinates", np.float64, (None, 3))
+REPLICA_ROLE = "replica"
+"""Of an input; its number, from 0, follows."""
 
 
 @register
@@ -136,253 +71,6 @@ class MdStep:
     run: Callable[[Params, Inputs, Path], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Simulated:
-    """One complex as it is simulated.
-
-    Parameters
-    ----------
-    assembly : Assembly
-        All of it, also what is left out of a pocket.
-    ligand : Ligand or None
-        None for apo.
-    region : Region
-        What is simulated of the assembly.
-    coordinates : (n_atoms, 3) float
-        Angstrom, of the assembly.
-    """
-
-    assembly: Assembly
-    ligand: Ligand | None
-    region: Region
-    coordinates: FloatArray
-
-
-def _common(inputs: Inputs) -> tuple[Receptor, Pose]:
-    """Return the complex that both states were built on, which says for both alike what is near."""
-    if "start" in inputs:
-        receptor, pose = inputs["start"]
-        return receptor, pose
-    return inputs["receptor"], inputs["pose"]
-
-
-def _near(params: Params, inputs: Inputs, shell: float, surrounding: float) -> tuple[IntArray, IntArray]:
-    """Return residues of the state that are near to ligand and mutation, and those around them.
-
-    They are chosen on the complex that both states were built on. A state may lack waters that the mutant displaced, so
-    that residues are told by chain and number and not by their place.
-    """
-    common, pose = _common(inputs)
-    sites = site_indices(common, parse_variant(params["variant"]), params["numbering"])
-    chosen = select_residues(common, pose.coordinates, sites, shell, surrounding)
-    names = _residue_keys(common)
-    place = {name: index for index, name in enumerate(_residue_keys(inputs["complex"].receptor))}
-    mobile, kept = (
-        np.array(sorted(place[names[index]] for index in part if names[index] in place), dtype=np.int64)
-        for part in chosen
-    )
-    return mobile, kept
-
-
-def _residue_keys(receptor: Receptor) -> list[tuple[str, int, str, str]]:
-    """Return what tells residues apart: chain, number, insertion code, and of caps, waters and ions the name."""
-    polymer = is_polymer(receptor.residue_names)
-    cap = np.isin(receptor.residue_names, NO_AMINO_ACIDS)
-    return [
-        (str(chain), int(number), str(code), "" if inside and not loose else str(name))
-        for chain, number, code, name, inside, loose in zip(
-            receptor.chain_ids, receptor.author_numbers, receptor.insertion_codes, receptor.residue_names, polymer, cap,
-            strict=True,
-        )
-    ]  # fmt: skip
-
-
-def simulated(params: Params, inputs: Inputs) -> Simulated:
-    """Return what is simulated of one state of a complex.
-
-    Parameters
-    ----------
-    params : dict
-        ``md``, ``variant``, ``numbering``; ``apo`` where the ligand is left out.
-    inputs : dict
-        ``complex``, ``ligand``, ``parameters``, and ``start`` (or ``receptor`` and ``pose``).
-
-    Returns
-    -------
-    Simulated
-        The same residues for wild type and mutant, with and without ligand.
-    """
-    state: ComplexState = inputs["complex"]
-    md = MdSettings(**params["md"])
-    apo = bool(params.get("apo", False))
-    ligand: Ligand = inputs["ligand"]
-    parameters: LigandParameters = inputs["parameters"]
-    assembly = apo_assembly(state.receptor) if apo else assemble(state.receptor, ligand, parameters)
-    parts = [state.receptor.coordinates] if apo else [state.receptor.coordinates, state.ligand_coordinates]
-    if md.preset == "pocket":
-        mobile, kept = _near(params, inputs, md.shell_angstrom, md.frozen_angstrom)
-        region = make_region(assembly, mobile, kept)
-    else:
-        region = whole_region(assembly)
-    return Simulated(assembly, None if apo else ligand, region, np.concatenate(parts))
-
-
-# ------------------------------------------------------------------------------------------------------ systems
-
-
-def _system(what: Simulated, md: MdSettings, solvent: Solvent | None) -> openmm.System:
-    if md.preset == "pocket":
-        return region_system(
-            what.assembly,
-            what.region,
-            what.coordinates,
-            dielectric=md.dielectric,
-            cutoff=md.cutoff_angstrom,
-            backbone_restraint=md.backbone_restraint_kcal_mol_a2,
-            for_dynamics=True,
-        )
-    if solvent is None:
-        return implicit_system(what.assembly, what.coordinates, dielectric=md.dielectric, cutoff=md.cutoff_angstrom)
-    return explicit_system(
-        what.assembly,
-        what.coordinates,
-        solvent,
-        cutoff=md.cutoff_angstrom,
-        temperature=md.temperature_kelvin,
-        pressure=md.pressure_bar,
-    )
-
-
-def _restraints(backbone: float, rest: float) -> tuple[tuple[str, float], ...]:
-    return ((RESTRAIN_BACKBONE, backbone), (RESTRAIN_REST, rest))
-
-
-def equilibration_stages(md: MdSettings) -> tuple[Stage, ...]:
-    """Return the stages of equilibration of a preset.
-
-    Parameters
-    ----------
-    md : MdSettings
-        Preset, time step, length of equilibration, restraint of production.
-
-    Returns
-    -------
-    tuple of Stage
-        Empty where ``equilibration_ps`` is 0.
-    """
-    total, final = md.equilibration_ps, md.backbone_restraint_kcal_mol_a2
-    if not total:
-        return ()
-    if md.preset == "pocket":
-        held = total * _POCKET_HELD_SHARE
-        firm = max(1.0, _POCKET_FIRM * final) * _KJ_NM2
-        first = min(_POCKET_FIRST_STEP, md.step_fs)
-        return (
-            Stage("restrained", held, first, ((_POCKET_RESTRAINT, firm),)),
-            Stage("free", total - held, md.step_fs, ((_POCKET_RESTRAINT, final * _KJ_NM2),)),
-        )
-    return tuple(
-        Stage(name, share * total, min(step, md.step_fs), _restraints(max(main, final), rest), barostat)
-        for name, share, step, main, rest, barostat in _FADING
-    )
-
-
-def _production(md: MdSettings) -> Stage:
-    final = md.backbone_restraint_kcal_mol_a2
-    parameters = ((_POCKET_RESTRAINT, final * _KJ_NM2),) if md.preset == "pocket" else _restraints(final, 0.0)
-    return Stage("production", md.production_ps, md.step_fs, parameters)
-
-
-def make_start(what: Simulated, md: MdSettings, seed: int) -> MdStart:
-    """Solvate and minimise a complex, restrained to where it is; a pocket is minimised already.
-
-    Parameters
-    ----------
-    what : Simulated
-        The complex.
-    md : MdSettings
-        Preset and its box.
-    seed : int
-        Places the ions.
-
-    Returns
-    -------
-    MdStart
-        Coordinates of everything.
-
-    Raises
-    ------
-    ForceFieldError
-        The box cannot be built.
-    SamplingError
-        The minimisation failed.
-    """
-    if md.preset == "pocket":
-        return MdStart(what.coordinates[what.region.atoms], 0.0)
-    xyz, solvent = what.coordinates, None
-    if md.preset == "explicit":
-        solvent = solvate(
-            what.assembly,
-            what.coordinates,
-            padding=md.padding_angstrom,
-            cutoff=md.cutoff_angstrom,
-            molarity=md.ionic_strength_molar,
-            seed=seed,
-        )
-        xyz = np.concatenate([what.coordinates + solvent.solute_shift, solvent.coordinates])
-    system = _system(what, md, solvent)
-    _, _, _, main, rest, _ = _FADING[0]
-    xyz, energy = settle(system, xyz, MINIMISE_STEPS, choose_platform(md.platform), dict(_restraints(main, rest)))
-    return MdStart(xyz, energy, solvent)
-
-
-def make_setup(what: Simulated, md: MdSettings, start: MdStart) -> Setup:
-    """Return what the engine simulates.
-
-    Parameters
-    ----------
-    what : Simulated
-        The complex.
-    md : MdSettings
-        Preset, restraints, equilibration.
-    start : MdStart
-        From :func:`make_start`.
-
-    Returns
-    -------
-    Setup
-        Saves the complex, or everything where ``keep_solvent`` is set.
-    """
-    solute = len(what.region.atoms)
-    solvent = start.solvent
-    n_waters = len(solvent.waters) if solvent is not None else 0
-    waters = solute + np.arange(3 * n_waters).reshape(-1, 3)
-    saved = np.arange(len(start.coordinates) if md.keep_solvent else solute)
-    return Setup(
-        system=_system(what, md, solvent),
-        coordinates=start.coordinates,
-        saved=saved,
-        equilibration=equilibration_stages(md),
-        production=_production(md),
-        waters=waters,
-        centre=_centre(what) if n_waters else np.zeros(0, dtype=np.int64),
-        n_nearest=min(NEAREST_WATERS, n_waters),
-    )
-
-
-def _centre(what: Simulated) -> IntArray:
-    """Return the heavy atoms that waters are counted around: the ligand's, or the pocket's where it is empty."""
-    n = what.assembly.receptor.n_atoms
-    heavy = np.flatnonzero(what.assembly.elements != "H")
-    if what.ligand is not None:
-        return heavy[heavy >= n]
-    receptor = what.assembly.receptor
-    return np.flatnonzero(receptor.atom_names == "CA") if receptor.n_atoms else heavy
-
-
-# -------------------------------------------------------------------------------------------------------- steps
-
-
 def run_md_start(params: Params, inputs: Inputs, work_dir: Path) -> MdStart:
     """Solvate and minimise one state of a complex."""
     return make_start(simulated(params, inputs), MdSettings(**params["md"]), params["seed"])
@@ -392,15 +80,22 @@ def _frames(params: Params, inputs: Inputs, work_dir: Path, what: Simulated, see
     md = MdSettings(**params["md"])
     start = inputs.get("box") or make_start(what, md, params["seed"])
     folder = Path(params["folder"]) if params.get("folder") else work_dir
-    return run_setup(make_setup(what, md, start), md, seeds, folder, label=str(params.get("label", params["state"])))
+    label = str(params.get("label", params["state"]))
+    ran_on = [done.platform for done in _replicas(inputs)]
+    return run_setup(make_setup(what, md, start), md, seeds, folder, label=label, ran_on=ran_on)
+
+
+def _replicas(inputs: Inputs) -> list[MdReplica]:
+    """Return the replicas among the inputs, in order of their numbers."""
+    names = [name for name in inputs if name.startswith(REPLICA_ROLE)]
+    return [inputs[name] for name in sorted(names, key=lambda name: int(name.removeprefix(REPLICA_ROLE)))]
 
 
 def run_md_replica(params: Params, inputs: Inputs, work_dir: Path) -> MdReplica:
     """Run one replica; its frames stay in the folder of the simulation, where the next step finds them."""
     md = MdSettings(**params["md"])
     seed = replica_seeds(params["seed"], params["replica"] + 1)[-1]
-    label = f"{params.get('label', params['state'])}, replica {params['replica'] + 1}"
-    frames = _frames({**params, "label": label}, inputs, work_dir, simulated(params, inputs), (seed,))
+    frames = _frames({**params, "label": _label(params)}, inputs, work_dir, simulated(params, inputs), (seed,))
     return MdReplica(
         seed=seed,
         n_particles=len(inputs["box"].coordinates),
@@ -452,10 +147,31 @@ def run_md(params: Params, inputs: Inputs, work_dir: Path) -> Trajectory:
     )
 
 
+def replica_progress(task: Task) -> int:
+    """Return a number that grows with every segment of a replica that is stored; 0 for other tasks.
+
+    Parameters
+    ----------
+    task : Task
+
+    Returns
+    -------
+    int
+        A replica that a walltime ended goes on from the last of them.
+    """
+    if task.step != "md-replica":
+        return 0
+    return stored_progress(Path(task.params["folder"]), _label(task.params))
+
+
+def _label(params: Params) -> str:
+    return f"{params.get('label', params['state'])}, replica {params['replica'] + 1}"
+
+
 MD_STEPS: dict[str, MdStep] = {
-    "md-start": MdStep("1", run_md_start),
-    "md-replica": MdStep("1", run_md_replica),
-    "md": MdStep("1", run_md),
+    "md-start": MdStep("2", run_md_start),
+    "md-replica": MdStep("2", run_md_replica),
+    "md": MdStep("2", run_md),
 }
 """The steps of ``dockkit md``. ``folder`` among their parameters is where simulations live from run to run."""
 
@@ -485,7 +201,7 @@ def _energies(
     what: Simulated, solute: FloatArray, params: Params, inputs: Inputs, energy: EnergySettings
 ) -> tuple[FloatArray, FloatArray]:
     """Return MM-GBSA terms of frames and what each residue contributes; NaN in frames that are passed over."""
-    _, subset = _near(params, inputs, 0.0, ENERGY_SUBSET_ANGSTROM)
+    _, subset = near_residues(params, inputs, 0.0, ENERGY_SUBSET_ANGSTROM)
     atoms = np.flatnonzero(np.isin(what.assembly.receptor.atom_residue, subset))
     evaluator = BindingEnergy(what.assembly, energy, atoms)
     replicas, count = solute.shape[:2]

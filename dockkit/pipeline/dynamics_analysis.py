@@ -81,9 +81,9 @@ def compare_leg(leg: DynamicsLeg, kinase: Kinase | None, numbering: Numbering = 
     )
 
 
-def _ddg(comparisons: Sequence[DynamicsComparison], role: str) -> Estimate:
-    found = (item.ddg for item in comparisons if item.role == role and np.isfinite(item.ddg.value))
-    return next(found, _NONE)
+def _ddg(comparisons: Sequence[DynamicsComparison], role: str) -> list[tuple[str, Estimate]]:
+    """Return the energies of a role by the ligands' names."""
+    return [(item.ligand, item.ddg) for item in comparisons if item.role == role and np.isfinite(item.ddg.value)]
 
 
 def compare_legs(
@@ -112,16 +112,17 @@ def compare_legs(
     if not legs:
         raise InputError(f"{variant}: no trajectories to compare; run the dynamics of wild type and mutant first")
     comparisons = tuple(compare_leg(leg, kinase, numbering) for leg in legs)
-    inhibitor, atp = _ddg(comparisons, "inhibitor"), _ddg(comparisons, "ATP")
-    effective = _less(inhibitor, atp)
+    inhibitors, found = _ddg(comparisons, "inhibitor"), _ddg(comparisons, "ATP")
+    atp = found[0][1] if found else _NONE
+    effective = tuple((name, _less(ddg, atp)) for name, ddg in inhibitors)
     return DynamicsStudy(
         variant=variant,
         kinase=kinase.gene if kinase is not None else "",
         comparisons=comparisons,
-        ddg_inhibitor=inhibitor,
+        inhibitors=tuple(inhibitors),
         ddg_atp=atp,
-        ddg_effective=effective,
-        words=_answer(comparisons, atp),
+        effective=effective,
+        words=_answer(inhibitors, atp, effective),
     )
 
 
@@ -130,15 +131,14 @@ def _less(inhibitor: Estimate, atp: Estimate) -> Estimate:
     return Estimate(inhibitor.value - atp.value, float(np.hypot(inhibitor.sem, atp.sem)), min(inhibitor.n, atp.n))
 
 
-def _answer(comparisons: Sequence[DynamicsComparison], atp: Estimate) -> tuple[str, ...]:
+def _answer(
+    inhibitors: Sequence[tuple[str, Estimate]], atp: Estimate, effective: Sequence[tuple[str, Estimate]]
+) -> tuple[str, ...]:
     """Return the energies in words; where there are several inhibitors, by their names."""
-    found = [item for item in comparisons if item.role == "inhibitor" and np.isfinite(item.ddg.value)]
-    several = len(found) > 1
-    values = [(f"ddG of {item.ligand if several else 'the inhibitor'}", item.ddg) for item in found]
+    several = len(inhibitors) > 1
+    values = [(f"ddG of {name if several else 'the inhibitor'}", ddg) for name, ddg in inhibitors]
     values.append(("ddG of ATP", atp))
-    values += [
-        (f"effective ddG ({item.ligand if several else 'inhibitor'} less ATP)", _less(item.ddg, atp)) for item in found
-    ]
+    values += [(f"effective ddG ({name if several else 'inhibitor'} less ATP)", ddg) for name, ddg in effective]
     out = []
     for name, value in values:
         if np.isfinite(value.value):

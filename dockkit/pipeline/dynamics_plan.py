@@ -12,6 +12,7 @@ from typing import Any, Literal
 from dockkit.core.model import StateName
 from dockkit.core.settings import MdSettings
 from dockkit.core.task import Step, Task, make_task
+from dockkit.pipeline.dynamics import REPLICA_ROLE
 from dockkit.pipeline.plan import Cell, Plan, derive_seed
 
 STATES: tuple[StateName, StateName] = ("wild-type", "mutant")
@@ -122,7 +123,7 @@ def _simulate(
             for number in range(md.replicas)
         ]
         made.stems[state] = file_stem(cell.variant.label, made.label, state)
-        waits = {f"replica{number}": key for number, key in enumerate(made.replicas[state])}
+        waits = {f"{REPLICA_ROLE}{number}": key for number, key in enumerate(made.replicas[state])}
         gathered = {**params, "energy": study.energy.model_dump(mode="json"), "stem": made.stems[state]}
         made.trajectories[state] = add("md", gathered, {**inputs, **waits}, what)
     return made

@@ -104,9 +104,9 @@ def _summary(study: DynamicsStudy) -> dict[str, Any]:
     return {
         "kinase": study.kinase,
         "variant": study.variant,
-        "ddg_inhibitor": _estimate(study.ddg_inhibitor),
+        "ddg_inhibitor": {name: _estimate(value) for name, value in study.inhibitors},
         "ddg_atp": _estimate(study.ddg_atp),
-        "ddg_effective": _estimate(study.ddg_effective),
+        "ddg_effective": {name: _estimate(value) for name, value in study.effective},
         "words": list(study.words),
         "legs": [
             {

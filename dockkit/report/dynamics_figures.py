@@ -84,9 +84,10 @@ def draw_answer(study: DynamicsStudy) -> DrawnFigure | None:
             controls.append(energy.difference.control)
     if not bars:
         return None
-    if math.isfinite(study.ddg_effective.value):
-        bars.append(("effective", study.ddg_effective, EFFECTIVE))
-        controls.append(None)
+    for name, value in study.effective:
+        if math.isfinite(value.value):
+            bars.append((f"effective, {name}" if len(study.effective) > 1 else "effective", value, EFFECTIVE))
+            controls.append(None)
     with mpl.rc_context(STYLE):
         figure = new_figure(7.2, 1.2 + 0.55 * len(bars))
         axes = figure.subplots()

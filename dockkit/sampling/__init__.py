@@ -3,7 +3,7 @@
 from dockkit.sampling.engine import Frames, run_dynamics, run_setup
 from dockkit.sampling.minimisation import Minimiser, minimise, settle
 from dockkit.sampling.platforms import choose_platform, make_context, platform_warning
-from dockkit.sampling.progress import MdProgress, read_progress
+from dockkit.sampling.progress import MdProgress, read_progress, stored_progress
 from dockkit.sampling.setup import Setup, Stage, n_frames, replica_seeds
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "run_dynamics",
     "run_setup",
     "settle",
+    "stored_progress",
 ]

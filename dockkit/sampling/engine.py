@@ -9,7 +9,7 @@ goes on.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from dockkit.core.model import FloatArray, Region
 from dockkit.core.settings import MdSettings
 from dockkit.core.units import ANGSTROM_PER_NM, GAS_CONSTANT
 from dockkit.sampling.imaging import Imaging
-from dockkit.sampling.platforms import choose_platform, make_context, platform_warning
+from dockkit.sampling.platforms import choose_platform, make_context, platform_warning, works
 from dockkit.sampling.progress import Clock, Listener, MdProgress, progress_writer
 from dockkit.sampling.segments import MdState, SegmentFolder, SegmentFrames
 from dockkit.sampling.setup import Setup, Stage, n_frames, part_seed, whole_steps
@@ -154,6 +154,7 @@ def run_setup(
     *,
     label: str = "dynamics",
     listener: Listener | None = None,
+    ran_on: Sequence[str] = (),
 ) -> Frames:
     """Run every replica of a setup as far as the settings say, and return the frames.
 
@@ -171,6 +172,9 @@ def run_setup(
         What is simulated, for progress and messages.
     listener : callable, optional
         Called with an :class:`MdProgress` every few seconds, beside the file ``progress.json`` of each replica.
+    ran_on : sequence of str, optional
+        Platform of each replica that ran before: its segments are taken from there, whether or not that platform works
+        here. What is missing of them is run on it, or, where it does not work here, anew on the settings' platform.
 
     Returns
     -------
@@ -184,16 +188,20 @@ def run_setup(
     StoreError
         A segment could not be written; what was finished is kept.
     """
-    platform = choose_platform(settings.platform)
-    folder = root / setup.key(settings, platform.getName())
-    replicas = []
+    here = choose_platform(settings.platform).getName()
+    used, replicas = [], []
     for number, seed in enumerate(seeds, start=1):
         name = label if len(seeds) == 1 else f"{label}, replica {number}"
-        replica = _Replica(setup, settings, seed, folder / f"replica-{seed}", platform, name, listener)
+        for platform in dict.fromkeys((*ran_on[number - 1 : number], here)):
+            folder = root / setup.key(settings, platform) / f"replica-{seed}"
+            replica = _Replica(setup, settings, seed, folder, platform, name, listener)
+            if not replica.missing() or works(platform):
+                break
         replica.run()
+        used.append(replica.platform)
         replicas.append(replica.frames())
     notes = [note for replica in replicas for note in replica[1]]
-    if warning := platform_warning(settings.platform):
+    if (warning := platform_warning(settings.platform)) and here in used:
         notes.append(warning)
     parts = [replica[0] for replica in replicas]
     return Frames(
@@ -204,7 +212,7 @@ def run_setup(
         potential_kcal_mol=np.stack([part.potential for part in parts]),
         box=np.stack([part.box for part in parts]),
         waters=np.stack([part.waters for part in parts]).astype(np.float64),
-        platform=platform.getName(),
+        platform=", ".join(dict.fromkeys(used)),
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -236,7 +244,7 @@ class _Replica:
         settings: MdSettings,
         seed: int,
         folder: Path,
-        platform: openmm.Platform,
+        platform: str,
         label: str,
         listener: Listener | None,
     ) -> None:
@@ -250,13 +258,17 @@ class _Replica:
         for listener in self._listeners:
             listener(progress)
 
-    def run(self) -> None:
-        """Run what is missing."""
-        missing = [
+    def missing(self) -> list[int]:
+        """Return the segments of production that are not there."""
+        return [
             i
             for i, part in enumerate(self._segments)
             if part.frames and self._files.frames(part.name, part.frames) is None
         ]
+
+    def run(self) -> None:
+        """Run what is missing."""
+        missing = self.missing()
         if not missing:
             return
         total = sum(part.length_ps for part in self._segments)
@@ -316,22 +328,20 @@ class _Replica:
     def _keep_failure(self, segment: _Segment, before: MdState | None) -> Path:
         """Write what the failed segment started from, for inspection."""
         folder = self._files.path / f"{segment.name}.failed"
-        context = _context(self, segment, before, 1, self.platform)[0]
+        context = _context(self, segment, before, 1)[0]
         state = context.getState(getPositions=True, getVelocities=True, getParameters=True)
         atomic_write_text(folder / "system.xml", openmm.XmlSerializer.serialize(self.setup.system))
         atomic_write_text(folder / "state.xml", openmm.XmlSerializer.serialize(state))
         return folder
 
 
-def _context(
-    replica: _Replica, segment: _Segment, before: MdState | None, divisor: int, platform: openmm.Platform
-) -> tuple[openmm.Context, int]:
+def _context(replica: _Replica, segment: _Segment, before: MdState | None, divisor: int) -> tuple[openmm.Context, int]:
     """Return a context at the start of a segment, and the number of steps between frames (or of the whole stage)."""
     settings, stage = replica.settings, segment.stage
     length = settings.frame_ps if segment.frames else stage.length_ps
     steps, step_ps = whole_steps(length, stage.step_fs)
     integrator = openmm.LangevinMiddleIntegrator(
-        settings.temperature_kelvin, settings.friction_per_ps, step_ps / divisor
+        settings.temperature_kelvin, stage.friction_per_ps or settings.friction_per_ps, step_ps / divisor
     )
     integrator.setConstraintTolerance(_CONSTRAINT_TOLERANCE)
     integrator.setRandomNumberSeed(segment.seed)
@@ -341,7 +351,7 @@ def _context(
             force.setRandomNumberSeed(segment.seed)
             if not stage.barostat:
                 force.setFrequency(0)
-    context = make_context(system, integrator, platform)
+    context = make_context(system, integrator, openmm.Platform.getPlatformByName(replica.platform))
     if before is None:
         context.setPositions(replica.setup.coordinates / ANGSTROM_PER_NM)
         context.applyConstraints(_CONSTRAINT_TOLERANCE)
@@ -360,7 +370,7 @@ def _run(
     replica: _Replica, segment: _Segment, before: MdState | None, divisor: int, clock: Clock
 ) -> tuple[MdState, SegmentFrames | None]:
     """Run one segment with its step divided by ``divisor``."""
-    context, stride = _context(replica, segment, before, divisor, replica.platform)
+    context, stride = _context(replica, segment, before, divisor)
     step_fs = 1000.0 * context.getIntegrator().getStepSize().value_in_unit(unit.picosecond)
     imaging = Imaging.of(replica.setup, context)
     collected = []

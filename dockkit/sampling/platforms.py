@@ -56,7 +56,7 @@ def platform_warning(wanted: str = "") -> str:
         A sentence with a remedy.
     """
     asked = _gpu_names(wanted)
-    if not asked or any(_works(name) for name in asked):
+    if not asked or any(works(name) for name in asked):
         return ""
     present = ", ".join(_present())
     return (
@@ -84,13 +84,13 @@ def _choose(wanted: str) -> str:
             raise SamplingError(f"OpenMM platform '{wanted}' is not available here; present: {', '.join(present)}")
         return names[wanted.lower()]
     for name in (*asked, *_BY_SPEED):
-        if _works(name):
+        if works(name):
             return name
     raise SamplingError("OpenMM has no usable platform")
 
 
 @functools.cache
-def _works(name: str) -> bool:
+def works(name: str) -> bool:
     """Tell whether a platform has a device: one can be installed (a bare OpenCL loader, say) where there is none."""
     if name not in _present():
         return False

@@ -14,6 +14,7 @@ from dockkit.core.files import atomic_write_text
 PROGRESS_FILE = "progress.json"
 
 _SECONDS_BETWEEN = 2.0
+_STAGES_AT_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,36 @@ def progress_writer(folder: Path) -> Listener:
     return write
 
 
+def _read(path: Path) -> MdProgress | None:
+    try:
+        return MdProgress(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def stored_progress(root: Path, label: str) -> int:
+    """Return a number that grows with every stage and segment that is stored of the replicas with a label.
+
+    Parameters
+    ----------
+    root : Path
+        Searched two levels deep, as by :func:`read_progress`.
+    label : str
+        As it was run.
+
+    Returns
+    -------
+    int
+    """
+    count = 0
+    for path in root.glob(f"*/*/{PROGRESS_FILE}"):
+        found = _read(path)
+        if found is not None and found.label == label:
+            count += _STAGES_AT_MOST * sum(1 for _ in path.parent.glob("*.frames.npz"))
+            count += sum(1 for _ in path.parent.glob("equilibration-*.state.npz"))
+    return count
+
+
 def read_progress(root: Path) -> list[MdProgress]:
     """Return the progress of every replica under a folder, in order of their labels.
 
@@ -136,10 +167,5 @@ def read_progress(root: Path) -> list[MdProgress]:
     list of MdProgress
         Damaged files are passed over.
     """
-    found = []
-    for path in root.glob(f"*/*/{PROGRESS_FILE}"):
-        try:
-            found.append(MdProgress(**json.loads(path.read_text(encoding="utf-8"))))
-        except (OSError, ValueError, TypeError):
-            continue
+    found = [item for path in root.glob(f"*/*/{PROGRESS_FILE}") if (item := _read(path)) is not None]
     return sorted(found, key=lambda item: item.label)

@@ -14,7 +14,7 @@ from dockkit.core.model import FloatArray, IntArray
 from dockkit.core.records import canonical_json
 from dockkit.core.settings import MdSettings
 
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 """Raised whenever the same setup would give another trajectory."""
 
 PS_PER_FS = 1e-3
@@ -35,6 +35,8 @@ class Stage:
         Global parameters of the system, such as restraint constants.
     barostat : bool
         Whether the system's barostat, if it has one, is at work.
+    friction_per_ps : float
+        0 takes that of the settings.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Stage:
     step_fs: float
     parameters: tuple[tuple[str, float], ...] = ()
     barostat: bool = True
+    friction_per_ps: float = 0.0
 
 
 def _no_atoms() -> IntArray:
@@ -111,7 +114,7 @@ class Setup:
         for array in (self.coordinates, self.saved, self.waters, self.centre):
             digest.update(np.ascontiguousarray(array).tobytes())
         stages = [
-            [s.name, s.length_ps, s.step_fs, [list(item) for item in s.parameters], s.barostat]
+            [s.name, s.length_ps, s.step_fs, [list(item) for item in s.parameters], s.barostat, s.friction_per_ps]
             for s in (*self.equilibration, self.production)
         ]
         stages[-1][1] = 0.0

@@ -99,6 +99,8 @@ def write_frames(
 ) -> None:
     """Write every replica as ``<stem>_replica<n>.xtc`` and ``<stem>.pdb`` as their topology.
 
+    Files of replicas that an earlier run had beyond these are removed: they need not be of the same simulation.
+
     Parameters
     ----------
     frames : Frames
@@ -124,6 +126,10 @@ def write_frames(
         shown = superposed(xyz, first, carbons) if superpose and len(carbons) >= 3 else xyz
         box = frames.box[replica - 1] if boxed else None
         write_xtc(folder / f"{stem}_replica{replica}.xtc", shown, frames.time_ps, box)
+    for path in folder.glob("*.xtc"):
+        number = path.stem.removeprefix(f"{stem}_replica")
+        if number != path.stem and number.isdigit() and int(number) > len(frames.coordinates):
+            path.unlink(missing_ok=True)
 
 
 def superposed(coordinates: FloatArray, reference: FloatArray, atoms: IntArray) -> FloatArray:

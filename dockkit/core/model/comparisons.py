@@ -337,9 +337,12 @@ class DynamicsStudy:
         Label of the mutation and gene symbol (empty where unknown).
     comparisons : tuple of DynamicsComparison
         One for each leg.
-    ddg_inhibitor, ddg_atp, ddg_effective : Estimate
-        MM-GBSA over the frames of the first inhibitor's and the ATP leg, and their difference; NaN where a leg is
-        missing.
+    inhibitors : tuple of (str, Estimate)
+        Each inhibitor and its ddG, MM-GBSA over the frames.
+    ddg_atp : Estimate
+        The same of ATP; NaN where it was not run.
+    effective : tuple of (str, Estimate)
+        Each inhibitor's ddG less ATP's.
     words : tuple of str
         The answer, one sentence each.
     """
@@ -347,7 +350,7 @@ class DynamicsStudy:
     variant: str
     kinase: str
     comparisons: tuple[DynamicsComparison, ...]
-    ddg_inhibitor: Estimate
+    inhibitors: tuple[tuple[str, Estimate], ...]
     ddg_atp: Estimate
-    ddg_effective: Estimate
+    effective: tuple[tuple[str, Estimate], ...]
     words: tuple[str, ...] = ()
