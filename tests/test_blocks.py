@@ -125,6 +125,15 @@ def test_always_in_few_replicas_is_not_taken_for_always():
     assert compare(now_and_then, np.zeros((3, 100)), fraction=True).called
 
 
+def test_the_interval_of_a_fraction_does_not_leave_what_a_fraction_can_be():
+    """A single replica with one change between few observations."""
+    rare = np.zeros((1, 8))
+    rare[0, 3] = 1.0
+    difference = compare(rare, 1.0 - rare, fraction=True)
+    assert -1.0 <= difference.low <= difference.high <= 1.0
+    assert difference.high == 1.0
+
+
 def test_frames_without_a_value_are_left_out():
     rows = ar1(0.0, 3, 60, 8)
     sparse = np.full((3, 120), np.nan)

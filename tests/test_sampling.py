@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import errno
 import logging
 import os
@@ -380,3 +381,17 @@ def test_presets_fill_what_a_study_leaves_open():
         validate_md({"preset": "vacuum"})
     with pytest.raises(SettingsError, match="did you mean 'replicas'"):
         validate_md({"replica": 3})
+
+
+@pytest.mark.parametrize(("friction", "least", "most"), [(10.0, 290.0, 310.0), (0.0, 150.0, 270.0)])
+def test_a_stage_with_strong_friction_gives_back_the_heat_that_the_potential_takes(tmp_path, friction, least, most):
+    """Springs at rest take half of the heat; after t it is back but for exp(-friction t) / 2, over a whole period."""
+    made = springs(n=2000)
+    stage = Stage("free", 0.5, 2.0, (("k", 500.0),), friction_per_ps=friction)
+    setup = Setup(made.system, made.coordinates, made.saved, (stage,), made.production)
+    settings = SHORT.model_copy(update={"production_ps": 0.48, "frame_ps": 0.02, "segment_ps": 0.48})
+    frames = run_setup(setup, settings, (4,), tmp_path)
+    assert least < frames.temperature_kelvin.mean() < most
+    assert setup.key(settings, "CPU") != Setup(
+        made.system, made.coordinates, made.saved, (dataclasses.replace(stage, friction_per_ps=3.0),), made.production
+    ).key(settings, "CPU")

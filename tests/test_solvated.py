@@ -22,7 +22,7 @@ from dockkit.forcefield.solvated import (
     implicit_system,
 )
 from dockkit.forcefield.solvent import Solvent, solvate
-from dockkit.forcefield.system import assemble
+from dockkit.forcefield.system import assemble, make_region, region_system
 from dockkit.sampling import choose_platform, make_context, settle
 
 REFERENCE = openmm.Platform.getPlatformByName("Reference")
@@ -243,6 +243,22 @@ def test_energy_is_conserved_in_implicit_solvent(complexes):
     lost, spread = drift(system, settled, 500)
     freedom = 3 * assembly.n_atoms - system.getNumConstraints()
     assert abs(lost) / freedom < 0.01 * 0.5962  # RT at 300 K, in half a picosecond
+    assert spread / freedom < 0.01
+
+
+def test_energy_is_conserved_in_a_pocket(complexes):
+    """A mobile shell in frozen surroundings; frozen atoms stay to the last bit."""
+    assembly, _, xyz, _ = complexes
+    residues = np.arange(assembly.receptor.n_residues)
+    region = make_region(assembly, residues[2:6], residues)
+    system = region_system(
+        assembly, region, xyz, dielectric=4.0, cutoff=40.0, backbone_restraint=0.1, for_dynamics=True
+    )  # fmt: skip
+    settled, _ = settle(system, xyz[region.atoms], 100, CPU)
+    np.testing.assert_allclose(settled[~region.mobile], xyz[region.atoms][~region.mobile], atol=1e-4)
+    lost, spread = drift(system, settled, 500)
+    freedom = 3 * int(region.mobile.sum()) - system.getNumConstraints()
+    assert abs(lost) / freedom < 0.01 * 0.5962
     assert spread / freedom < 0.01
 
 

@@ -312,7 +312,7 @@ def compare(
     Returns
     -------
     Difference
-        The interval is Student's, with Welch's degrees of freedom.
+        The interval is Student's, with Welch's degrees of freedom; of fractions it ends at -1 and 1.
     """
     states = (wild_type, mutant)
     first, second = _fractions(*states, (None, None)) if fraction else (summarise(values) for values in states)
@@ -332,14 +332,17 @@ def compare(
     if use:
         sem, freedom = paired_sem, replicas - 1.0
     reach = float(student.ppf(0.5 + CONFIDENCE / 2, freedom)) * sem
+    low, high = change - reach, change + reach
+    if fraction:
+        low, high = max(low, -1.0), min(high, 1.0)
     p_value = _p_value(change, sem, freedom)
     control, control_called = _control(np.atleast_2d(np.asarray(wild_type, float)), fraction, first.discarded)
     return Difference(
         wild_type=Estimate(first.mean, first.sem, round(first.effective)),
         mutant=Estimate(second.mean, second.sem, round(second.effective)),
         change=Estimate(change, sem, replicas),
-        low=change - reach,
-        high=change + reach,
+        low=low,
+        high=high,
         p_value=p_value,
         called=bool(p_value < 1 - CONFIDENCE),
         paired=use,

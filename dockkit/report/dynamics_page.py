@@ -25,7 +25,8 @@ _LENGTH_WORDS = "the standard error of ddG is"
 def _value(value: float, digits: int, *, sign: bool = False) -> str:
     if not math.isfinite(value):
         return MISSING
-    return (f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}").replace("-", MINUS)
+    zero = round(value, digits) == 0
+    return (f"{value:+.{digits}f}" if sign and not zero else f"{0.0 if zero else value:.{digits}f}").replace("-", MINUS)
 
 
 def _with_error(estimate: Estimate, scale: float, digits: int, *, sign: bool = False) -> str:

@@ -53,6 +53,8 @@ STYLE: Any = {
     "path.simplify": True, "axes.prop_cycle": cycler(color=[INHIBITOR, MUTANT]),
 }  # fmt: skip
 
+_DPI = 200
+
 
 @dataclass(frozen=True, slots=True)
 class DrawnFigure:
@@ -84,13 +86,13 @@ def finish_figure(figure: Figure, stem: str, title: str, caption: str, alternati
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Title": title})
-        figure.savefig(png, format="png", dpi=200, facecolor="white", metadata={"Software": None})
+        figure.savefig(png, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
     return DrawnFigure(stem, title, caption, alternative, svg.getvalue(), png.getvalue())
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure, inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    """Return an empty figure, inches; laid out as fine as it is saved, since hinted text is narrower when coarse."""
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
