@@ -3,8 +3,8 @@
 Each preset is run twice through the command line for a few segments: once in one go, and once killed with SIGKILL again
 and again while segments are written, started anew each time. Then every segment of both is compared byte by byte, the
 trajectory files are opened with MDTraj beside their topology, and temperature, energies and the density of the box are
-looked at. ``pocket`` is run with all legs: inhibitor, ATP, apo. Short on purpose: one step of an explicit box takes about a
-second on a CPU.
+looked at. ``pocket`` is run with all legs: inhibitor, ATP, apo. Short on purpose: a step of an explicit box takes about
+a second on a CPU.
 
     python benchmarks/md_presets.py --presets pocket implicit explicit --out md_presets
 
