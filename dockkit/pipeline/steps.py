@@ -297,6 +297,6 @@ STEPS: dict[str, Step] = {
     "pose": Step("3", run_pose),
     "start": Step("5", run_start),
     "state": Step("6", run_state),
-    "dynamics": Step("4", run_md),
-    "comparison": Step("2", run_comparison),
+    "dynamics": Step("5", run_md),
+    "comparison": Step("3", run_comparison),
 }
