@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "console": {"core", "store", "execution", "pipeline"},
     "commands": {"core", "api", "console", "execution"},
     "cli": {"core", "api", "console", "commands"},
+    "__main__": {"cli"},
 }
 LATE_IMPORTS = {"cli.py", "commands", "execution/worker.py", "execution/executors.py"}
 """What imports dockkit inside functions: the command line, its commands, the worker and optional Parsl."""
