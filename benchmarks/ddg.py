@@ -81,7 +81,9 @@ def _complex(task: dict[str, Any]) -> dict[str, Any]:
         _HELD.clear()
         names = (task["kinase"], task["drug"], task["smiles"], task["all_mutations"])
         source: Source = find_source(task["folders"], *names)
-        held = prepare(source, task["kinase"], task["cache"], task["docking"], task["energy"], task["seed"])
+        held = prepare(
+            source, task["kinase"], task["poses"], task["docking"], task["energy"], task["seed"], task["any_version"]
+        )
         _HELD[key] = {**held, "wild_types": {}}
     found: dict[str, Any] = _HELD[key]
     return found
@@ -189,11 +191,15 @@ def compute(table: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:
             "smiles": row.get("smiles", ""),
             "all_mutations": table.loc[table["drug"] == row["drug"], "mutation"].tolist(),
             "folders": options.complexes, "cache": options.out / "prepared", "docking": docking,
+            "poses": options.poses or options.out / "prepared", "any_version": options.any_version,
             "relax": relax, "energy": energy, "seed": options.seed, "stamp": stamp_text,
         }
         for row in _ordered(table).to_dict("records")
         if (row["drug"], row["mutation"], row["kinase"]) not in seen
     ]  # fmt: skip
+    if options.prepare:
+        prepare_all(tasks, options.jobs)
+        return done
     with ProcessPoolExecutor(options.jobs) as pool:
         futures = [pool.submit(one_point, task) for task in tasks]
         for count, future in enumerate(as_completed(futures), 1):
@@ -203,6 +209,25 @@ def compute(table: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:
                 f"{count}/{len(tasks)} {row['drug']} {row['mutation']} {row['ddg']:+.2f} {row['message']}", flush=True
             )
     return pd.read_csv(path)
+
+
+def prepare_all(tasks: list[dict[str, Any]], jobs: int) -> None:
+    """Prepare, and dock where needed, every complex of these tasks; what was made before is kept."""
+    wanted = {(task["kinase"], task["drug"]): task for task in tasks}
+    with ProcessPoolExecutor(jobs) as pool:
+        futures = [pool.submit(_prepare_one, task) for task in wanted.values()]
+        for count, future in enumerate(as_completed(futures), 1):
+            print(f"{count}/{len(wanted)} {future.result()}", flush=True)
+
+
+def _prepare_one(task: dict[str, Any]) -> str:
+    begin, name = time.perf_counter(), f"{task['kinase']} {task['drug']}"
+    try:
+        held = _complex(task)
+    except DockkitError as error:
+        return f"{name}: {type(error).__name__}: {error}"
+    spent = time.perf_counter() - begin
+    return f"{name} in {held['receptor'].name}, pose {held['pose'].engine}, {spent:.0f} s"
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
@@ -257,6 +282,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--relax", type=json.loads, default={}, help="JSON of RelaxSettings to change")
     parser.add_argument("--energy", type=json.loads, default={}, help="JSON of EnergySettings to change")
     parser.add_argument("--docking", type=json.loads, default={}, help="JSON of DockingSettings to change")
+    parser.add_argument("--poses", type=Path, help="folder of prepared and docked complexes (default: OUT/prepared)")
+    parser.add_argument("--any-version", action="store_true", help="reuse poses that other versions of dockkit docked")
+    parser.add_argument("--prepare", action="store_true", help="prepare and dock every complex, and stop there")
     parser.add_argument("--predictions", type=Path, help="score this file's drug (or tki), mutation, ddg, ... instead")
     parser.add_argument("--resample", help="column resampled whole in the bootstrap, e.g. mutation (default: points)")
     parser.add_argument("--what", default="ddG of imatinib, dasatinib and bosutinib with ABL1 mutants (crystal poses)")
@@ -278,6 +306,9 @@ def main() -> None:
     table = select(table, options.genes, options.mutations, options.drugs, options.limit)
     if table.empty:
         raise SystemExit("no point is left; see --genes, --mutations, --drugs")
+    if options.prepare:
+        compute(table, options)
+        return
     predicted = given(options, table) if options.predictions else compute(table, options)
     keys = ["drug", "mutation"] + (["kinase"] if "kinase" in predicted and (table["kinase"] != "").all() else [])
     drop = [c for c in ("measured", "side", "smiles", "error", *published) if c in predicted]

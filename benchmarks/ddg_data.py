@@ -9,6 +9,8 @@ and ``ligand_smiles.csv``, or the library, into which is docked.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import pickle
 import re
@@ -224,9 +226,27 @@ def _receptor(entry: str, kinase: str) -> Any:
 
 
 def prepare(
-    source: Source, kinase: str, cache: Path, docking: dict[str, Any], energy: dict[str, Any], seed: int
+    source: Source,
+    kinase: str,
+    cache: Path,
+    docking: dict[str, Any],
+    energy: dict[str, Any],
+    seed: int,
+    any_version: bool = False,
 ) -> dict[str, Any]:
     """Return receptor, ligand, parameters and pose of one complex, from ``cache`` where they are there.
+
+    Parameters
+    ----------
+    source : Source
+    kinase : str
+    cache : Path
+        Complexes are kept by structure, drug, settings of docking, seed and the versions of the steps that make them.
+    docking, energy : dict
+        Settings; those of the energies enter the choice among docked poses, and are not part of the key.
+    seed : int
+    any_version : bool
+        Take a kept complex of other versions of the steps too, with what it was docked by; the newest file.
 
     Raises
     ------
@@ -234,7 +254,17 @@ def prepare(
         A stage refuses.
     """
     stem = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{kinase or 'given'}_{source.drug}_{Path(source.entry).name}")
-    return kept(cache / f"{stem}.pickle", lambda: _prepared(source, kinase, docking, energy, seed))
+    versions = {name: steps.STEPS[name].version for name in ("receptor", "ligand", "parameters", "pose")}
+    key = [_key(docking), _key({"seed": seed}) if source.docked else "bound", _key(versions)]
+    path = cache / f"{stem}__{'_'.join(key)}.pickle"
+    others = sorted(cache.glob(f"{stem}__{key[0]}_{key[1]}_*.pickle"), key=lambda item: item.stat().st_mtime)
+    if any_version and others and not path.is_file():
+        path = others[-1]
+    return kept(path, lambda: _prepared(source, kinase, docking, energy, seed))
+
+
+def _key(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _prepared(
