@@ -46,7 +46,7 @@ def write(folder: Path) -> None:
     n = atoms["n_receptor"]
     parts = {
         "complex": structure,
-        "receptor": structure[: n],
+        "receptor": structure[:n],
         "ligand": structure[n:],
     }
     for name, part in parts.items():

@@ -13,7 +13,8 @@ in those before it is told. Null models: always the commonest sign, and always z
 
 Writes ``points.csv`` (a row per mutation, appended as they come, and reused) and ``summary.json``.
 
-    python benchmarks/atp_sign.py --table ../shared/data/atp_assay/atp_assay_concentration.csv --out benchmarks/out/atp-sign
+    python benchmarks/atp_sign.py --table ../shared/data/atp_assay/atp_assay_concentration.csv \
+        --out benchmarks/out/atp-sign
 """
 
 from __future__ import annotations
@@ -46,13 +47,13 @@ from dockkit.pipeline.calibrated import recipe_tag
 from dockkit.pipeline.choice import choose_entry
 from dockkit.pipeline.plan import ATP
 from dockkit.pipeline.states import model_state
-from dockkit.resistance import paired_difference
+from dockkit.resistance import state_difference
 from dockkit.structure import catalogue
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 KNOWN = ("EGFR:L858R:L858R/T790M:-1",)
 COLUMNS = (
-    "gene", "background", "mutation", "measured", "sign", "ddg", "sem", "agrees", "per_start", *STATE_TERM_NAMES,
+    "gene", "background", "mutation", "measured", "sign", "ddg", "sem", "agrees", *STATE_TERM_NAMES,
     "structure", "placement", "refused", "recipe", "seconds", "message",
 )  # fmt: skip
 
@@ -158,28 +159,26 @@ def _placed(receptor: Receptor, gene: str, name: str, task: dict[str, Any]) -> d
 # -------------------------------------------------------------------------------------------------- one point
 
 
-def difference(held: dict[str, Any], mutation: str, task: dict[str, Any]) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Return ddG of one mutation, its terms, and its values by start."""
+def difference(held: dict[str, Any], mutation: str, task: dict[str, Any]) -> tuple[Any, np.ndarray]:
+    """Return ddG of one mutation and its terms."""
     wild, mutant = (
-        state_of(held, mutation, state, task["relax"], task["energy"], task["seed"]) for state in ("wild-type", "mutant")
+        state_of(held, mutation, state, task["relax"], task["energy"], task["seed"])
+        for state in ("wild-type", "mutant")
     )
-    starts = mutant.terms.sum(axis=1) - wild.terms.sum(axis=1)
-    return paired_difference(wild, mutant), mutant.terms.mean(axis=0) - wild.terms.mean(axis=0), starts
+    return state_difference(wild, mutant), mutant.mean_terms - wild.mean_terms
 
 
 def one_point(point: dict[str, Any], held: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:
     """Return the prediction of one mutation, beside its background where it has one."""
     begin = time.process_time()
-    estimate, terms, starts = difference(held, point["mutation"], task)
+    estimate, terms = difference(held, point["mutation"], task)
     value, sem = estimate.value, estimate.sem
     if point["background"]:
-        other, other_terms, other_starts = difference(held, point["background"], task)
-        value, sem = value - other.value, math.hypot(sem, other.sem)
-        terms, starts = terms - other_terms, starts - other_starts
+        other, other_terms = difference(held, point["background"], task)
+        value, sem, terms = value - other.value, math.hypot(sem, other.sem), terms - other_terms
     return {
         "ddg": value, "sem": sem, "agrees": int(np.sign(value)) == point["sign"],
         **dict(zip(STATE_TERM_NAMES, terms, strict=True)),
-        "per_start": " ".join(f"{x:.2f}" for x in starts),
         "structure": held["structure"], "placement": held["pose"].reason, "refused": held["refused"],
         "recipe": recipe_tag(RelaxSettings(**task["relax"]), EnergySettings(**task["energy"])),
         "seconds": time.process_time() - begin,
@@ -258,7 +257,9 @@ def main() -> None:
         except DockkitError as error:
             row["message"] = f"{type(error).__name__}: {error}"
         pd.DataFrame([row], columns=list(COLUMNS)).to_csv(path, mode="a", header=False, index=False)
-        print(point["gene"], point["mutation"], point["sign"], row.get("ddg"), row.get("sem"), row["message"], flush=True)
+        print(
+            point["gene"], point["mutation"], point["sign"], row.get("ddg"), row.get("sem"), row["message"], flush=True
+        )
     summary = summarise(pd.read_csv(path))
     (options.out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(summary, indent=1))
@@ -266,7 +267,9 @@ def main() -> None:
 
 def _put_aside_if_other(path: Path, stamp: Path, settings: str) -> None:
     """Keep rows of other settings or versions of the steps apart."""
-    versions = {name: steps.STEPS[name].version for name in ("receptor", "ligand", "parameters", "pose", "start", "state")}
+    versions = {
+        name: steps.STEPS[name].version for name in ("receptor", "ligand", "parameters", "pose", "start", "state")
+    }
     text = f"{settings} {json.dumps(versions, sort_keys=True)}"
     if path.is_file() and (not stamp.is_file() or stamp.read_text(encoding="utf-8") != text):
         path.replace(path.with_name(f"{path.stem}-other-settings.csv"))

@@ -41,12 +41,11 @@ import openmm
 import pandas as pd
 from ddg import DATA, start_of, state_of
 from ddg_data import find_source, prepare
-from openmm import unit
+from plain_mmgbsa import Surrounded, parts_of, plain_system, plain_terms
 
 from dockkit.core.errors import DockkitError
 from dockkit.core.model import Assembly, ComplexState
 from dockkit.core.settings import EnergySettings, RelaxSettings
-from dockkit.core.units import KCAL_PER_KJ
 from dockkit.energy import BindingEnergy
 from dockkit.forcefield.hydroxyls import turn_hydroxyls
 from dockkit.forcefield.system import assemble
@@ -59,149 +58,9 @@ POINTS = (
 )  # fmt: skip
 TERMS = ("vdw", "coulomb", "gb", "surface")
 STATES = ("drug", "mutation", "state", "method", *TERMS, "strain", "total", "atoms", "seconds", "message")
-NM = 0.1
-
-
-# ---------------------------------------------------------------------------------------- plain OpenMM systems
-
-
-def plain_system(
-    assembly: Assembly,
-    atoms: np.ndarray,
-    energy: EnergySettings,
-    *,
-    solvent: bool,
-    bonded: bool = False,
-    mobile: np.ndarray | None = None,
-) -> openmm.System:
-    """Return a system of some atoms of a complex: group 0 vdW and bonded, group 1 Coulomb, group 2 OBC2; no cut-off.
-
-    Parameters
-    ----------
-    assembly : Assembly
-    atoms : (n,) int
-        Ascending.
-    energy : EnergySettings
-        Dielectric constants.
-    solvent : bool
-        With OBC2.
-    bonded : bool
-        With bonds, angles and torsions.
-    mobile : (n,) bool, optional
-        Atoms that keep their mass; all by default.
-    """
-    p, system = assembly.parameters, openmm.System()
-    index = np.full(assembly.n_atoms, -1)
-    index[atoms] = np.arange(len(atoms))
-    for k, atom in enumerate(atoms):
-        system.addParticle(float(p.masses[atom]) if mobile is None or mobile[k] else 0.0)
-    vdw, coulomb, born = openmm.NonbondedForce(), openmm.NonbondedForce(), openmm.GBSAOBCForce()
-    born.setSoluteDielectric(energy.solute_dielectric)
-    born.setSolventDielectric(energy.solvent_dielectric)
-    born.setSurfaceAreaEnergy(0.0)
-    scaled = p.charges / np.sqrt(energy.solute_dielectric)
-    for atom in atoms:
-        vdw.addParticle(0.0, p.sigma[atom] * NM, p.epsilon[atom] / KCAL_PER_KJ)
-        coulomb.addParticle(scaled[atom], 0.1, 0.0)
-        born.addParticle(p.charges[atom], assembly.born_radii[atom] * NM, assembly.born_scales[atom])
-    for (i, j), (product, sigma, depth) in zip(index[p.exception_atoms].tolist(), p.exception_parameters, strict=True):
-        if i >= 0 and j >= 0:
-            vdw.addException(i, j, 0.0, sigma * NM, depth / KCAL_PER_KJ)
-            coulomb.addException(i, j, product / energy.solute_dielectric, 0.1, 0.0)
-    forces: list[openmm.Force] = [vdw, coulomb]
-    forces += [born] if solvent else []
-    forces += _bonded(assembly, index) if bonded else []
-    for force, group in zip(forces, (0, 1, 2 if solvent else 0, 0, 0, 0), strict=False):
-        force.setForceGroup(group)
-        system.addForce(force)
-    return system
-
-
-def _bonded(assembly: Assembly, index: np.ndarray) -> list[openmm.Force]:
-    p = assembly.parameters
-    bonds, angles, torsions = openmm.HarmonicBondForce(), openmm.HarmonicAngleForce(), openmm.PeriodicTorsionForce()
-    for atoms, (length, k) in zip(index[p.bond_atoms].tolist(), p.bond_parameters, strict=True):
-        if min(atoms) >= 0:
-            bonds.addBond(*atoms, length * NM, k / KCAL_PER_KJ / NM**2)
-    for atoms, (theta, k) in zip(index[p.angle_atoms].tolist(), p.angle_parameters, strict=True):
-        if min(atoms) >= 0:
-            angles.addAngle(*atoms, theta, k / KCAL_PER_KJ)
-    for atoms, (n, phase, k) in zip(index[p.torsion_atoms].tolist(), p.torsion_parameters, strict=True):
-        if min(atoms) >= 0:
-            torsions.addTorsion(*atoms, int(n), phase, k / KCAL_PER_KJ)
-    return [bonds, angles, torsions]
-
-
-def context_of(system: openmm.System) -> openmm.Context:
-    """Return a context on one thread of the CPU platform."""
-    platform = openmm.Platform.getPlatformByName("CPU")
-    return openmm.Context(system, openmm.VerletIntegrator(0.001), platform, {"Threads": "1"})
-
-
-def energy_of(context: openmm.Context, xyz: np.ndarray | None, groups: int = -1) -> float:
-    """Return the energy of some force groups, kcal/mol."""
-    if xyz is not None:
-        context.setPositions(xyz * NM)
-    found = context.getState(getEnergy=True, groups=groups).getPotentialEnergy()
-    return float(found.value_in_unit(unit.kilocalorie_per_mole))
-
-
-def parts_of(assembly: Assembly) -> list[np.ndarray]:
-    """Return the atoms of complex, receptor and ligand."""
-    n = assembly.receptor.n_atoms
-    return [np.arange(assembly.n_atoms), np.arange(n), np.arange(n, assembly.n_atoms)]
-
-
-def plain_terms(assembly: Assembly, xyz: np.ndarray, energy: EnergySettings) -> list[float]:
-    """Return vdW, Coulomb and OBC2 of binding as three whole systems give them, kcal/mol."""
-    out = np.zeros(3)
-    for atoms, sign in zip(parts_of(assembly), (1.0, -1.0, -1.0), strict=True):
-        context = context_of(plain_system(assembly, atoms, energy, solvent=True))
-        out += [sign * energy_of(context, xyz[atoms] if k == 0 else None, 1 << k) for k in range(3)]
-    return out.tolist()
 
 
 # -------------------------------------------------------------------------------------- minimisation in OBC2
-
-
-class Surrounded:
-    """The complex, or its receptor, in OBC2 with some residues mobile."""
-
-    def __init__(
-        self,
-        assembly: Assembly,
-        atoms: np.ndarray,
-        residues: np.ndarray,
-        reference: np.ndarray,
-        relax: RelaxSettings,
-        energy: EnergySettings,
-    ) -> None:
-        receptor = assembly.receptor
-        mobile = np.isin(assembly.atom_residue[atoms], [*residues, receptor.n_residues])
-        system = plain_system(assembly, atoms, energy, solvent=True, bonded=True, mobile=mobile)
-        held = openmm.CustomExternalForce("k*((x-x0)^2+(y-y0)^2+(z-z0)^2)")
-        held.addGlobalParameter("k", relax.backbone_restraint_kcal_mol_a2 / KCAL_PER_KJ / NM**2)
-        for name in ("x0", "y0", "z0"):
-            held.addPerParticleParameter(name)
-        for k in np.flatnonzero(mobile):
-            atom = atoms[k]
-            if atom < receptor.n_atoms and receptor.atom_names[atom] in ("N", "CA", "C", "O"):
-                held.addParticle(int(k), (reference[atom] * NM).tolist())
-        system.addForce(held)
-        self._atoms, self._context = atoms, context_of(system)
-
-    def energy(self, xyz: np.ndarray) -> float:
-        """Return the energy, kcal/mol."""
-        return energy_of(self._context, xyz[self._atoms])
-
-    def minimise(self, xyz: np.ndarray, iterations: int, tolerance: float) -> tuple[np.ndarray, float]:
-        """Return coordinates and energy after L-BFGS."""
-        self._context.setPositions(xyz[self._atoms] * NM)
-        openmm.LocalEnergyMinimizer.minimize(self._context, tolerance, iterations)
-        state = self._context.getState(getPositions=True)
-        out = np.array(xyz)
-        out[self._atoms] = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
-        return out, energy_of(self._context, None)
 
 
 def minimised_in_solvent(held: dict[str, Any], mutation: str, state: str, task: dict[str, Any]) -> list[float]:
@@ -219,13 +78,14 @@ def minimised_in_solvent(held: dict[str, Any], mutation: str, state: str, task: 
     xyz = np.concatenate([model.coordinates, pose.coordinates])
     xyz = turn_hydroxyls(assembly, xyz, zones.shell, relax.dielectric)
     whole, protein, alone = parts_of(assembly)
-    shell = Surrounded(assembly, whole, zones.shell, xyz, relax, energy)
+    restraint = relax.backbone_restraint_kcal_mol_a2
+    shell = Surrounded(assembly, whole, zones.shell, xyz, restraint, energy)
     first, _ = shell.minimise(xyz, relax.max_iterations, 10.0)
-    together = Surrounded(assembly, whole, zones.core, xyz, relax, energy)
+    together = Surrounded(assembly, whole, zones.core, xyz, restraint, energy)
     limits = (relax.strain_iterations, relax.strain_tolerance)
     bound, _ = together.minimise(first, *limits)
-    free = Surrounded(assembly, protein, zones.core, xyz, relax, energy)
-    lone = Surrounded(assembly, alone, zones.core, xyz, relax, energy)
+    free = Surrounded(assembly, protein, zones.core, xyz, restraint, energy)
+    lone = Surrounded(assembly, alone, zones.core, xyz, restraint, energy)
     strain = free.energy(bound) - free.minimise(bound, *limits)[1] + lone.energy(bound) - lone.energy(xyz)
     return [*plain_terms(assembly, bound, energy), strain]
 
@@ -236,8 +96,8 @@ def solvated_start(held: dict[str, Any], task: dict[str, Any]) -> None:
     receptor, pose = held["start"]
     assembly = assemble(receptor, held["ligand"], held["parameters"])
     xyz = np.concatenate([receptor.coordinates, pose.coordinates])
-    everything = np.arange(receptor.n_residues)
-    moved, _ = Surrounded(assembly, parts_of(assembly)[0], everything, xyz, relax, energy).minimise(
+    everything, restraint = np.arange(receptor.n_residues), relax.start_restraint_kcal_mol_a2
+    moved, _ = Surrounded(assembly, parts_of(assembly)[0], everything, xyz, restraint, energy).minimise(
         xyz, START_ITERATIONS, 10.0
     )
     held["solvated_start"] = _moved(receptor, pose, moved)
@@ -347,7 +207,7 @@ def rows_of(task: dict[str, Any], held: dict[str, Any], state: str, in_solvent: 
         rows.append({**row, "method": method, "strain": strain, "total": total, "atoms": atoms, "seconds": seconds})
 
     begin = time.process_time()
-    state_of(held, mutation, state, task["relax"], task["energy"], task["seed"])
+    whole: ComplexState = state_of(held, mutation, state, task["relax"], task["energy"], task["seed"])
     spent = time.process_time() - begin
     begin = time.process_time()
     one: ComplexState = state_of(held, mutation, state, {**task["relax"], **single}, task["energy"], task["seed"])
@@ -367,9 +227,8 @@ def rows_of(task: dict[str, Any], held: dict[str, Any], state: str, in_solvent: 
     begin = time.process_time()
     plain = plain_terms(assembly, xyz, energy)
     add("plain", plain, time.process_time() - begin, assembly.n_atoms)
-    strain = float(one.terms[0][len(TERMS)]) if one.terms.shape[1] > len(TERMS) else np.nan
-    add("dockkit state, one start", one.terms[0][: len(TERMS)].tolist(), once, assembly.n_atoms, strain)
-    add("dockkit state, as set", one.terms[0][: len(TERMS)].tolist(), spent, assembly.n_atoms, strain)
+    add("dockkit state, one start", one.terms[0][:-1].tolist(), once, assembly.n_atoms, float(one.terms[0][-1]))
+    add("dockkit state, as set", whole.mean_terms[:-1].tolist(), spent, assembly.n_atoms, float(whole.mean_terms[-1]))
     if task["amber"]:
         *terms, seconds = amber_terms(assembly, xyz, energy, task["amber"])
         add("amber", terms, seconds, assembly.n_atoms)
@@ -449,8 +308,9 @@ def main() -> None:
     for number, point in enumerate(options.points):
         drug, mutation = point.split(":")
         task = {
-            "mutation": mutation, "drug": drug, "seed": options.seed, "amber": options.amber and options.amber.resolve(),
-            "relax": RelaxSettings(**options.relax).model_dump(), "energy": EnergySettings(**options.energy).model_dump(),
+            "mutation": mutation, "drug": drug, "seed": options.seed,
+            "amber": options.amber and options.amber.resolve(), "relax": RelaxSettings(**options.relax).model_dump(),
+            "energy": EnergySettings(**options.energy).model_dump(),
         }  # fmt: skip
         in_solvent = number < options.minimise
         last = "plain in GB" if in_solvent else "amber" if options.amber else "dockkit state, as set"
@@ -463,7 +323,14 @@ def main() -> None:
                 rows = rows_of(task, held, state, in_solvent)
                 pd.DataFrame(rows, columns=list(STATES)).to_csv(path, mode="a", header=False, index=False)
                 for row in rows:
-                    print(drug, mutation, state, row["method"], f"{row['total']:.3f} in {row['seconds']:.2f} s", flush=True)
+                    print(
+                        drug,
+                        mutation,
+                        state,
+                        row["method"],
+                        f"{row['total']:.3f} in {row['seconds']:.2f} s",
+                        flush=True,
+                    )
         except DockkitError as error:
             row = {"drug": drug, "mutation": mutation, "state": states[0], "message": str(error)}
             pd.DataFrame([row], columns=list(STATES)).to_csv(path, mode="a", header=False, index=False)
