@@ -1,4 +1,4 @@
-"""Controls of ddG that need no measured value, on the library's small complex; `benchmarks/controls.py` has more of them."""
+"""Controls of ddG that need no measured value, on a small complex; `benchmarks/controls.py` has more of them."""
 
 from __future__ import annotations
 
