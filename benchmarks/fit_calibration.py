@@ -27,26 +27,26 @@ from scipy.optimize import minimize
 from scipy.special import gammaln, stdtr
 
 from dockkit.analysis import benchmarking as bench
-from dockkit.calibration import OPTIONAL, PARAMETERS, expected, predictive_scale
+from dockkit.calibration import PARAMETERS, expected, predictive_scale
 
 NOISE = 0.45
 """kcal/mol: two laboratories' assays of the same pairs differ by 0.41 to 0.49; no scale may be smaller."""
 
 OFF = {
     "slope_positive": 0.0, "slope_negative": 0.0, "slope_charged": 1.0, "offset": 0.0, "length": 6.0, "floor": 0.8,
-    "near": 0.0, "charged": 0.0, "degrees": 5.0, **OPTIONAL,
+    "near": 0.0, "charged": 0.0, "degrees": 5.0,
 }  # fmt: skip
 """Values at which a parameter does nothing (``length``: a guess at how far a side chain is felt)."""
 
 PRIOR = {
     "slope_positive": (0.5, 0.5), "slope_negative": (0.2, 0.3), "slope_charged": (0.7, 0.4), "offset": (0.5, 1.0),
-    "length": (6.0, 2.0), "floor": (0.6, 0.3), "near": (0.5, 0.5), "charged": (0.3, 0.3), "magnitude": (0.2, 0.3),
+    "length": (6.0, 2.0), "floor": (0.6, 0.3), "near": (0.5, 0.5), "charged": (0.3, 0.3),
 }  # fmt: skip
 """Centre and width of the normal penalty on each fitted parameter: wide, only against runaway values."""
 
 LIMITS = {
     "slope_positive": (0.0, 1.5), "slope_negative": (0.0, 1.5), "slope_charged": (0.0, 1.5), "offset": (0.0, 4.0),
-    "length": (2.0, 15.0), "floor": (NOISE, 2.0), "near": (0.0, 4.0), "charged": (0.0, 2.0), "magnitude": (0.0, 2.0),
+    "length": (2.0, 15.0), "floor": (NOISE, 2.0), "near": (0.0, 4.0), "charged": (0.0, 2.0),
 }  # fmt: skip
 
 CANDIDATES: dict[str, tuple[str, ...]] = {
@@ -55,10 +55,6 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "distance only": ("offset", "floor", "near"),
     "slope": ("slope_both", "floor", "near"),
     "positive slope": ("slope_positive", "floor", "near"),
-    "slope, error by size": ("slope_both", "floor", "near", "magnitude"),
-    "positive slope, error by size": ("slope_positive", "floor", "near", "magnitude"),
-    "positive slope, error by size alone": ("slope_positive", "floor", "magnitude"),
-    "positive slope, offset, error by size": ("slope_positive", "offset", "floor", "near", "magnitude"),
     "two slopes": ("slope_positive", "slope_negative", "floor", "near"),
     "positive slope, offset, flat error": ("slope_positive", "offset", "floor"),
     "positive slope, offset": ("slope_positive", "offset", "floor", "near"),
@@ -96,7 +92,7 @@ def _full(names: tuple[str, ...], values: np.ndarray) -> dict[str, float]:
 def log_probabilities(parameters: Mapping[str, float], points: Mapping[str, Any]) -> np.ndarray:
     """Return the log probability (density, or that of the side a bound leaves open) of every measured value."""
     where = (points["distance_angstrom"], points["charge_change"])
-    scale = predictive_scale(parameters, *where, points["sem"], points["ddg"])
+    scale = predictive_scale(parameters, *where, points["sem"])
     z = (np.asarray(points["measured"]) - expected(parameters, points["ddg"], *where)) / scale
     nu, side = parameters["degrees"], np.asarray(points["side"])
     constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
@@ -234,7 +230,7 @@ def _one_recipe(points: pd.DataFrame) -> str:
 
 def main() -> None:
     """Fit, choose, write."""
-    assert set(OFF) == {*PARAMETERS, *OPTIONAL}
+    assert set(OFF) == set(PARAMETERS)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)

@@ -6,12 +6,11 @@ The expected ddG of one mutation with one inhibitor is
 
 and its predictive distribution Student's t around it with the scale
 
-    scale = widening sqrt(floor^2 + (near exp(-d / length))^2 + (charged |dq|)^2 + (magnitude ddG)^2 + standard error^2)
+    scale = widening sqrt(floor^2 + (near exp(-d / length))^2 + (charged |dq|)^2 + standard error^2)
 
 where ``d`` is the distance from the mutated residue to the ligand, ``n`` is 1 (0 where nothing is mutated) and ``dq``
 the change of charge; where there is one, ``slope_charged`` multiplies both slopes. The offset says that a change beside
-an inhibitor which was made for the wild type costs affinity more often than it gains any; the magnitude, that a large
-prediction, of either sign, is oftener far off than one near zero. The parameters, what they
+an inhibitor which was made for the wild type costs affinity more often than it gains any. The parameters, what they
 were fitted on, and what they are worth on drugs that the fit did not see are in ``core/data/calibration.json``, written
 by ``benchmarks/fit_calibration.py``.
 """
@@ -45,9 +44,6 @@ PARAMETERS: Final = (
     "slope_positive", "slope_negative", "slope_charged", "offset", "length", "floor", "near", "charged", "degrees",
 )  # fmt: skip
 """What the data file gives numbers for: ``length`` in Angstrom, slopes and ``degrees`` bare, the others in kcal/mol."""
-
-OPTIONAL: Final = {"magnitude": 0.0}
-"""Parameters that a data file may leave out, with what they are then; bare numbers."""
 
 _RADII: Final = {"C": 1.70, "N": 1.55, "O": 1.52, "S": 1.80, "P": 1.80, "F": 1.47, "CL": 1.75, "BR": 1.85, "I": 1.98}
 _POLAR: Final = ("N", "O")
@@ -209,11 +205,7 @@ def expected(
 
 
 def predictive_scale(
-    parameters: Mapping[str, float],
-    distance: ArrayLike,
-    charge_change: ArrayLike,
-    sem: ArrayLike = 0.0,
-    ddg: ArrayLike = 0.0,
+    parameters: Mapping[str, float], distance: ArrayLike, charge_change: ArrayLike, sem: ArrayLike = 0.0
 ) -> FloatArray:
     """Return the scale of the predictive distribution (module docstring), kcal/mol; arguments as in :func:`expected`.
 
@@ -222,9 +214,7 @@ def predictive_scale(
     d, q = np.asarray(distance, dtype=float), np.asarray(charge_change, dtype=float)
     near = parameters["near"] * np.exp(-d / parameters["length"])
     noise = np.nan_to_num(np.asarray(sem, dtype=float), nan=0.0)
-    size = parameters.get("magnitude", OPTIONAL["magnitude"]) * np.asarray(ddg, dtype=float)
-    charged = parameters["charged"] * q
-    return np.asarray(np.sqrt(parameters["floor"] ** 2 + near**2 + charged**2 + size**2 + noise**2))
+    return np.asarray(np.sqrt(parameters["floor"] ** 2 + near**2 + (parameters["charged"] * np.abs(q)) ** 2 + noise**2))
 
 
 # ---------------------------------------------------------------------------------------------- calibration
@@ -257,7 +247,7 @@ def calibrate(features: Features, record: Mapping[str, Any] | None = None) -> Ca
     parameters: Mapping[str, float] = used["parameters"]
     where = ([features.distance_angstrom], [features.charge_change])
     value = float(expected(parameters, [features.ddg.value], *where)[0])
-    scale = float(predictive_scale(parameters, *where, [features.ddg.sem], [features.ddg.value])[0])
+    scale = float(predictive_scale(parameters, *where, [features.ddg.sem])[0])
     reasons = _reasons(features, used)
     scale *= math.prod(factor for factor, _ in reasons)
     degrees = float(parameters["degrees"])

@@ -206,12 +206,3 @@ def test_the_shipped_record_is_whole_and_says_where_it_is_from():
     found = calibrate(replace(PLAIN, recipe=""))
     assert 0.0 < found.confidence < 1.0
     assert 0.3 < found.error < 3.0
-
-
-def test_a_large_prediction_is_less_sure_where_the_calibration_says_so_by_hand():
-    sized = {**RECORD, "parameters": {**RECORD["parameters"], "magnitude": 0.4}}
-    small, large = replace(PLAIN, ddg=Estimate(0.0, 0.1)), replace(PLAIN, ddg=Estimate(-1.5, 0.1))
-    plain = calibrate(large, RECORD).scale
-    assert calibrate(small, sized).scale == pytest.approx(calibrate(small, RECORD).scale)
-    assert calibrate(large, sized).scale == pytest.approx(math.hypot(plain, 0.4 * 1.5))
-    assert calibrate(large, sized).confidence < calibrate(large, RECORD).confidence
