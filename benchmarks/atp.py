@@ -171,10 +171,11 @@ def deviations(ligand, coordinates: np.ndarray, case: Case) -> dict:
 
 
 def matched(ours: np.ndarray, theirs: list[np.ndarray]) -> float:
-    """Return the least mean square distance over the ways to pair equivalent atoms."""
+    """Return the least mean square distance over the ways to pair equivalent atoms; a longer list loses some."""
+    few, many = sorted((list(ours), list(theirs)), key=len)
     return min(
-        sum(float(((ours[i] - seen) ** 2).sum()) for i, seen in zip(order, theirs, strict=True)) / len(theirs)
-        for order in itertools.permutations(range(len(ours)), len(theirs))
+        sum(float(((a - b) ** 2).sum()) for a, b in zip(few, order, strict=True)) / len(few)
+        for order in itertools.permutations(many, len(few))
     )
 
 
