@@ -176,7 +176,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_sampling import SHORT, springs, run_setup
 root = Path(sys.argv[1])
-settings = SHORT.model_copy(update={"production_ps": 4.0, "frame_ps": 0.02, "segment_ps": 0.1})
+settings = SHORT.model_copy(update={"production_ps": 20.0, "frame_ps": 0.02, "segment_ps": 0.1})
 draw = random.Random(2026)
 for attempt in range(10):
     child = os.fork()
@@ -211,7 +211,7 @@ def test_killed_at_ten_moments_and_resumed_gives_the_same_bytes(tmp_path):
     ends = [int(line.split()[0]) for line in killed.stdout.splitlines()]
     assert len(ends) == 10
     assert ends.count(-9) >= 5, killed.stdout
-    settings = SHORT.model_copy(update={"production_ps": 4.0, "frame_ps": 0.02, "segment_ps": 0.1})
+    settings = SHORT.model_copy(update={"production_ps": 20.0, "frame_ps": 0.02, "segment_ps": 0.1})
     resumed = run_setup(springs(), settings, (21,), tmp_path / "killed")
     whole = run_setup(springs(), settings, (21,), tmp_path / "whole")
     np.testing.assert_array_equal(resumed.coordinates, whole.coordinates)
