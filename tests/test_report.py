@@ -461,7 +461,7 @@ def test_page_quotes_the_measured_accuracy_and_the_thresholds(result):
     told = replace(result, provenance=(("accuracy", "on 7 measured cats"), ("calls", "lost above 10-fold")))
     page = render_page(told, draw_figures(told), build_scene(told))
     assert "Measured on 7 measured cats." in page
-    assert "The calls: lost above 10-fold." in page
+    assert "by the fold change of the raw numbers: lost above 10-fold." in page
 
 
 def test_page_of_a_study_that_failed_throughout(result, tmp_path):
