@@ -243,7 +243,7 @@ def differences(states: pd.DataFrame) -> pd.DataFrame:
     """Return mutant minus wild type of every point and method."""
     keys = ["drug", "mutation", "method"]
     values = [*TERMS, "strain", "total"]
-    wide = states[states["message"].fillna("") == ""].drop_duplicates([*keys, "state"], keep="last")
+    wide = states[states["total"].notna()].drop_duplicates([*keys, "state"], keep="last")
     both = [wide[wide["state"] == s].set_index(keys) for s in ("mutant", "wild-type")]
     shared = both[0].index.intersection(both[1].index)
     out = both[0].loc[shared, values] - both[1].loc[shared, values]
@@ -266,7 +266,7 @@ def summarise(states: pd.DataFrame, ddg: pd.DataFrame) -> dict[str, float]:
 
     energies = TERMS[:3]
     at = ["drug", "mutation", "state"]
-    table = states[states["message"].fillna("") == ""]
+    table = states[states["total"].notna()]
     compare("binding_dockkit_full_minus_plain", table, at, "dockkit full", "plain", energies)
     compare("binding_dockkit_full_minus_amber", table, at, "dockkit full", "amber", TERMS)
     compare("binding_subset_minus_full", table, at, "dockkit subset", "dockkit full", (*TERMS, "total"))
@@ -338,7 +338,8 @@ def main() -> None:
     states = pd.read_csv(path)
     ddg = differences(states)
     ddg.to_csv(options.out / "ddg.csv", index=False)
-    summary = {**summarise(states, ddg), "seconds": time.perf_counter() - begin}
+    found = {**summarise(states, ddg), "seconds": time.perf_counter() - begin}
+    summary = {key: float(value) if np.isfinite(value) else None for key, value in found.items()}
     (options.out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(summary, indent=1))
 
