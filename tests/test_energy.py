@@ -9,7 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from dockkit.core.settings import EnergySettings
 from dockkit.core.units import COULOMB_CONSTANT
-from dockkit.energy import BindingEnergy, _surface_area, born_radii
+from dockkit.energy import BindingEnergy, born_radii
+from dockkit.energy.binding import _surface_area
 from dockkit.forcefield.system import assemble, born_parameters, receptor_parameters, receptor_topology
 
 SETTINGS = EnergySettings()
@@ -76,7 +77,7 @@ def test_born_radii_give_openmms_gb_energy():
     receptor = peptide()
     parameters = receptor_parameters(receptor)
     radii, scales = born_parameters(receptor.elements, parameters.bond_atoms)
-    effective = born_radii(receptor.coordinates, radii, scales, chunk=17)
+    effective = born_radii(receptor.coordinates, radii, scales)
     squared = np.square(receptor.coordinates[:, None] - receptor.coordinates[None]).sum(-1)
     product = effective[:, None] * effective[None]
     smooth = np.sqrt(squared + product * np.exp(-squared / (4 * product)))
@@ -99,7 +100,7 @@ def test_born_radii_give_openmms_gb_energy():
 
 def test_terms_by_hand(bound):
     assembly, xyz = bound
-    terms = BindingEnergy(assembly, SETTINGS, platform="Reference").terms(xyz)
+    terms = BindingEnergy(assembly, SETTINGS).terms(xyz)
     distance = np.linalg.norm(xyz[:-1] - xyz[-1], axis=1)
     p = assembly.parameters
     coulomb = COULOMB_CONSTANT / 2.0 * (p.charges[:-1] * p.charges[-1] / distance).sum()
@@ -109,9 +110,45 @@ def test_terms_by_hand(bound):
     assert terms[:2] == pytest.approx([vdw, coulomb], rel=1e-9)
 
 
+def test_polarisation_is_openmms(bound):
+    """The change of the GB energy when the parts meet, from one pass over the complex, against three of OpenMM's."""
+    assembly, xyz = bound
+    settings = EnergySettings(solute_dielectric=2.0)
+    n = assembly.receptor.n_atoms
+
+    def gb(atoms):
+        system, force = openmm.System(), openmm.GBSAOBCForce()
+        force.setSurfaceAreaEnergy(0.0)
+        force.setSoluteDielectric(settings.solute_dielectric)
+        force.setSolventDielectric(settings.solvent_dielectric)
+        a = assembly
+        for row in zip(a.parameters.charges[atoms], a.born_radii[atoms] / 10.0, a.born_scales[atoms], strict=True):
+            system.addParticle(1.0)
+            force.addParticle(*row)
+        system.addForce(force)
+        context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+        context.setPositions(xyz[atoms] / 10.0)
+        return context.getState(getEnergy=True).getPotentialEnergy().value_in_unit(unit.kilocalorie_per_mole)
+
+    everything = np.arange(assembly.n_atoms)
+    expected = gb(everything) - gb(everything[:n]) - gb(everything[n:])
+    assert abs(expected) > 1.0
+    # The constant of OpenMM's GB kernels differs from its Coulomb constant in the seventh digit.
+    assert BindingEnergy(assembly, settings).terms(xyz)[2] == pytest.approx(expected, abs=1e-3)
+
+
+def test_same_terms_wherever_the_arrays_lie(bound):
+    assembly, xyz = bound
+    found, kept = set(), []
+    for size in np.random.default_rng(8).integers(1, 3000, size=40):
+        kept.append(np.zeros(size))
+        found.add(BindingEnergy(assembly, SETTINGS).terms(xyz.copy()).tobytes())
+    assert len(found) == 1
+
+
 def test_residues_add_up(bound):
     assembly, xyz = bound
-    evaluator = BindingEnergy(assembly, SETTINGS, platform="Reference")
+    evaluator = BindingEnergy(assembly, SETTINGS)
     parts = evaluator.per_residue(xyz)
     assert parts[:, :2].sum(axis=0) == pytest.approx(evaluator.terms(xyz)[:2], abs=1e-9)
 
@@ -120,12 +157,12 @@ def test_a_ligand_far_away_does_not_bind(bound):
     assembly, xyz = bound
     far = xyz.copy()
     far[-1] += 1e5
-    assert BindingEnergy(assembly, SETTINGS, platform="Reference").terms(far) == pytest.approx(np.zeros(4), abs=0.01)
+    assert BindingEnergy(assembly, SETTINGS).terms(far) == pytest.approx(np.zeros(4), abs=0.01)
 
 
 def test_rotation_and_translation_change_nothing(bound):
     assembly, xyz = bound
-    evaluator = BindingEnergy(assembly, SETTINGS, platform="Reference")
+    evaluator = BindingEnergy(assembly, SETTINGS)
     moved = xyz @ Rotation.from_rotvec([0.3, -1.1, 0.7]).as_matrix().T + [12.0, -7.0, 30.0]
     exact = [0, 1, 2]
     assert evaluator.terms(moved)[exact] == pytest.approx(evaluator.terms(xyz)[exact], abs=1e-6)

@@ -313,7 +313,7 @@ def test_binding_energy_counts_a_water_as_part_of_the_receptor() -> None:
     both = with_others(base, [("HOH", 901, place)])
     terms = []
     for receptor in (base, both):
-        evaluator = BindingEnergy(assemble(receptor, ligand, parameters), EnergySettings(), platform="Reference")
+        evaluator = BindingEnergy(assemble(receptor, ligand, parameters), EnergySettings())
         terms.append(evaluator.terms(np.concatenate([receptor.coordinates, ligand.coordinates])))
     water = both.coordinates[-3:]
     gaps = np.linalg.norm(water - ligand.coordinates[0], axis=1)

@@ -62,22 +62,15 @@ def chain_of_springs(k):
         torsion_atoms=none4, torsion_parameters=np.zeros((0, 3)), exception_atoms=none2,
         exception_parameters=np.zeros((0, 3)),
     )  # fmt: skip
-    system = openmm.System()
-    bonds = openmm.HarmonicBondForce()
-    for i in range(n + 1):
-        system.addParticle(float(i > 0))
-    for i in range(n):
-        bonds.addBond(i, i + 1, 0.15, float(k[i]) * 418.4)
-    system.addForce(bonds)
     atoms = np.arange(n + 1)
-    return system, Region(atoms, atoms > 0, [], []), Stiffness(parameters, np.zeros(n + 1))
+    return Region(atoms, atoms > 0, [], []), Stiffness(parameters, np.zeros(n + 1))
 
 
 def test_springs_of_any_stiffness_come_to_rest():
     k = np.geomspace(1.0, 1000.0, 12)
-    system, region, stiffness = chain_of_springs(k)
+    region, stiffness = chain_of_springs(k)
     start = np.cumsum(np.random.default_rng(1).normal(1.0, 0.1, size=(13, 3)), axis=0)
-    xyz, energy = Minimiser(system, region, stiffness, "Reference").minimise(start, 200, 1e-3)
+    xyz, energy = Minimiser(region, stiffness, start, 4.0, 10.0).minimise(start, 200, 1e-3)
     assert np.linalg.norm(np.diff(xyz, axis=0), axis=1) == pytest.approx(np.full(12, 1.5), abs=1e-4)
     assert energy == pytest.approx(0.0, abs=1e-6)
     assert (xyz[0] == start[0]).all()
@@ -94,7 +87,11 @@ def pocket():
     region = make_region(assembly, residues[2:6], residues)
     system = region_system(assembly, region, xyz, dielectric=4.0, cutoff=40.0, backbone_restraint=1.0)
     shaken = xyz + np.random.default_rng(3).normal(scale=0.15, size=xyz.shape)
-    return system, region, region_stiffness(assembly, region, 1.0), shaken
+    return system, region, region_stiffness(assembly, region, 1.0), xyz, shaken
+
+
+def minimiser(region, stiffness, reference):
+    return Minimiser(region, stiffness, reference, 4.0, 40.0)
 
 
 def forces(system, region, xyz):
@@ -105,8 +102,8 @@ def forces(system, region, xyz):
 
 
 def test_minimum_of_a_peptide_has_no_forces_and_is_one_of_openmm_too(pocket):
-    system, region, stiffness, shaken = pocket
-    xyz, energy = Minimiser(system, region, stiffness, "Reference").minimise(shaken, 2000, 0.2)
+    system, region, stiffness, xyz, shaken = pocket
+    xyz, energy = minimiser(region, stiffness, xyz).minimise(shaken, 2000, 0.2)
     assert np.sqrt(np.mean(forces(system, region, xyz) ** 2)) < 0.2
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
     context.setPositions(xyz[region.atoms] / 10.0)
@@ -118,10 +115,10 @@ def test_minimum_of_a_peptide_has_no_forces_and_is_one_of_openmm_too(pocket):
 
 def test_the_metric_saves_evaluations(pocket, monkeypatch):
     """The same descent without the metric (a unit matrix) needs several times as many energies."""
-    system, region, stiffness, shaken = pocket
+    system, region, stiffness, xyz, shaken = pocket
 
-    def evaluations():
-        minimiser, count, real = Minimiser(system, region, stiffness, "Reference"), [0], pre._search
+    def evaluations(metric):
+        tool, count, real = minimiser(region, stiffness, xyz), [0], pre._search
 
         def counted(evaluate, *rest):
             def one(xyz):
@@ -132,10 +129,11 @@ def test_the_metric_saves_evaluations(pocket, monkeypatch):
 
         with monkeypatch.context() as patch:
             patch.setattr(pre, "_search", counted)
-            minimiser.minimise(shaken, 2000, 1.0)
+            patch.setattr(tool, "_metric", metric)
+            tool.minimise(shaken, 2000, 1.0)
         return count[0]
 
-    with_metric = evaluations()
+    with_metric = evaluations(pre.Metric(stiffness, region.mobile))
     empty = {f"{kind}_atoms": np.zeros((0, n), dtype=int) for kind, n in (("bond", 2), ("angle", 3), ("torsion", 4))}
     values = {f"{kind}_parameters": np.zeros((0, n)) for kind, n in (("bond", 2), ("angle", 2), ("torsion", 3))}
     p = stiffness.parameters
@@ -144,28 +142,28 @@ def test_the_metric_saves_evaluations(pocket, monkeypatch):
         name="", smiles="", method="", **per_atom, epsilon=np.zeros(p.n_atoms), **empty, **values,
         exception_atoms=np.zeros((0, 2), dtype=int), exception_parameters=np.zeros((0, 3)),
     )  # fmt: skip
-    stiffness = Stiffness(bare, np.zeros(p.n_atoms))
-    assert evaluations() > 2 * with_metric
+    unit = pre.Metric(Stiffness(bare, np.zeros(p.n_atoms)), region.mobile)
+    assert evaluations(unit) > 2 * with_metric
 
 
 def test_atoms_on_top_of_each_other_are_an_error(pocket):
-    system, region, stiffness, shaken = pocket
+    system, region, stiffness, xyz, shaken = pocket
     bad = shaken.copy()
     bad[region.atoms[region.mobile][:2]] = np.nan
     with pytest.raises(SamplingError, match="not finite"):
-        Minimiser(system, region, stiffness, "Reference").minimise(bad, 10)
+        minimiser(region, stiffness, xyz).minimise(bad, 10)
 
 
 def test_same_start_same_minimum(pocket):
-    system, region, stiffness, shaken = pocket
-    once, again = (Minimiser(system, region, stiffness).minimise(shaken, 300) for _ in range(2))
+    system, region, stiffness, xyz, shaken = pocket
+    once, again = (minimiser(region, stiffness, xyz).minimise(shaken, 300) for _ in range(2))
     assert (once[0] == again[0]).all()
     assert once[1] == again[1]
 
 
 def test_a_descent_that_stands_on_rounding_ends():
     """A tolerance that single precision cannot reach: the energy is rounded to 1e-4, its gradient to 1e-2."""
-    system, region, stiffness = chain_of_springs(np.full(4, 100.0))
+    region, stiffness = chain_of_springs(np.full(4, 100.0))
     metric, count = pre.Metric(stiffness, region.mobile), [0]
     places = np.arange(15.0).reshape(5, 3)
 

@@ -236,14 +236,16 @@ def region_stiffness(assembly: Assembly, region: Region, backbone_restraint: flo
     Returns
     -------
     Stiffness
-        Bonded terms as in that system; the exceptions are those of mobile atoms.
+        Terms as in that system: bonded ones of mobile atoms, exceptions of all.
     """
     p, atoms = assembly.parameters, region.atoms
     index = np.full(assembly.n_atoms, -1, dtype=np.int64)
     index[atoms] = np.arange(len(atoms))
     terms: dict[str, Any] = {}
+    everywhere = np.ones(len(atoms), dtype=bool)
     for kind in ("bond", "angle", "torsion", "exception"):
-        rows, local = _kept_rows(getattr(p, f"{kind}_atoms"), index, region.mobile)
+        of = everywhere if kind == "exception" else region.mobile
+        rows, local = _kept_rows(getattr(p, f"{kind}_atoms"), index, of)
         terms |= {f"{kind}_atoms": local, f"{kind}_parameters": getattr(p, f"{kind}_parameters")[rows]}
     per_atom = {name: getattr(p, name)[atoms] for name in ("masses", "charges", "sigma", "epsilon")}
     part = LigandParameters(name=p.name, smiles=p.smiles, method=p.method, **per_atom, **terms)

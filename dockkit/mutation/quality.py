@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import networkx as nx
@@ -250,10 +251,15 @@ def _ligand_graph(
     if elements is not None:
         points = points[np.asarray(elements, dtype=str) != "H"]
     pairs = cKDTree(points).query_pairs(BONDED, output_type="ndarray") if len(points) > 1 else np.zeros((0, 2), int)
-    graph = nx.Graph()
-    graph.add_edges_from(map(tuple, pairs.tolist()))
-    rings = [ring for ring in nx.minimum_cycle_basis(graph) if len(ring) <= 7]
-    return np.asarray(pairs, dtype=np.int64), [points[_in_order(graph, ring)] for ring in rings], points
+    rings = _small_rings(tuple(map(tuple, pairs.tolist())))
+    return np.asarray(pairs, dtype=np.int64), [points[list(ring)] for ring in rings], points
+
+
+@lru_cache(maxsize=64)
+def _small_rings(bonds: tuple[tuple[int, int], ...]) -> tuple[tuple[int, ...], ...]:
+    """Return the rings of at most seven atoms, each in the order of its bonds."""
+    graph = nx.Graph(bonds)
+    return tuple(tuple(_in_order(graph, ring)) for ring in nx.minimum_cycle_basis(graph) if len(ring) <= 7)
 
 
 def _in_order(graph: nx.Graph, ring: list[int]) -> list[int]:

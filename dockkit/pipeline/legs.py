@@ -22,7 +22,7 @@ from scipy.spatial import cKDTree
 from dockkit.core.model import Assembly, FloatArray, IntArray, Pose, Receptor, Region, SideChainModel
 from dockkit.core.settings import RelaxSettings
 from dockkit.forcefield.hydroxyls import turn_hydroxyls
-from dockkit.forcefield.system import make_region, region_stiffness, region_system
+from dockkit.forcefield.system import make_region, region_stiffness
 from dockkit.sampling import Minimiser
 
 HOPELESS: Final = 6.0
@@ -108,13 +108,8 @@ class Leg:
 
 
 def _minimiser(assembly: Assembly, region: Region, reference: FloatArray, relax: RelaxSettings) -> Minimiser:
-    system = region_system(
-        assembly, region, reference,
-        dielectric=relax.dielectric, cutoff=relax.cutoff_angstrom,
-        backbone_restraint=relax.backbone_restraint_kcal_mol_a2,
-    )  # fmt: skip
     stiffness = region_stiffness(assembly, region, relax.backbone_restraint_kcal_mol_a2)
-    return Minimiser(system, region, stiffness)
+    return Minimiser(region, stiffness, reference, relax.dielectric, relax.cutoff_angstrom)
 
 
 class Core:
@@ -191,11 +186,8 @@ def _ligand(assembly: Assembly, relax: RelaxSettings) -> Minimiser:
     atoms = np.arange(assembly.receptor.n_atoms, assembly.n_atoms)
     none = np.zeros(0, dtype=np.int64)
     region = Region(atoms, np.ones(len(atoms), dtype=bool), none, none)
-    system = region_system(
-        assembly, region, np.zeros((assembly.n_atoms, 3)),
-        dielectric=relax.dielectric, cutoff=LIGAND_REACH, backbone_restraint=0.0,
-    )  # fmt: skip
-    return Minimiser(system, region, region_stiffness(assembly, region, 0.0))
+    stiffness = region_stiffness(assembly, region, 0.0)
+    return Minimiser(region, stiffness, np.zeros((assembly.n_atoms, 3)), relax.dielectric, LIGAND_REACH)
 
 
 @dataclass(frozen=True, slots=True)

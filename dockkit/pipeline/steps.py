@@ -295,8 +295,8 @@ STEPS: dict[str, Step] = {
     "ligand": Step("2", run_ligand),
     "parameters": Step("1", run_parameters),
     "pose": Step("3", run_pose),
-    "start": Step("5", run_start),
-    "state": Step("6", run_state),
+    "start": Step("6", run_start),
+    "state": Step("7", run_state),
     "dynamics": Step("5", run_md),
     "comparison": Step("3", run_comparison),
 }

@@ -11,6 +11,7 @@ from openmm import unit
 from dockkit.core.errors import SamplingError
 from dockkit.core.model import FloatArray, Region, Stiffness
 from dockkit.core.units import ANGSTROM_PER_NM, KCAL_PER_KJ
+from dockkit.sampling.field import RegionField
 from dockkit.sampling.platforms import make_context
 from dockkit.sampling.preconditioned import Metric, descend
 
@@ -24,27 +25,29 @@ def _positions(context: openmm.Context) -> FloatArray:
 
 
 class Minimiser:
-    """Energies and minimisations of one region, its context made once.
+    """Energies and minimisations of one region: no implicit solvent, charges scaled for a uniform dielectric.
 
     Parameters
     ----------
-    system : openmm.System
-        Of the region; frozen atoms have mass 0.
     region : Region
-        Which atoms of the assembly the system holds.
+        Which atoms of the assembly it holds, and which of them move.
     stiffness : Stiffness
-        What holds the region together.
-    platform : str
-        OpenMM platform.
+        Its force field and restraints.
+    reference : (n_atoms, 3) float
+        Where restraints hold the atoms of the assembly, Angstrom.
+    dielectric : float
+        Charges are divided by its square root.
+    cutoff : float
+        Angstrom; the Coulomb term is shifted to zero there.
     """
 
-    def __init__(self, system: openmm.System, region: Region, stiffness: Stiffness, platform: str = "CPU") -> None:
+    def __init__(
+        self, region: Region, stiffness: Stiffness, reference: FloatArray, dielectric: float, cutoff: float
+    ) -> None:
         self._region = region
         self._mobile = np.flatnonzero(region.mobile)
         self._metric = Metric(stiffness, region.mobile)
-        self._context = make_context(
-            system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName(platform)
-        )
+        self._field = RegionField(stiffness, region.mobile, reference[region.atoms], dielectric, cutoff)
 
     def energy(self, coordinates: FloatArray) -> float:
         """Return the potential energy, kcal/mol.
@@ -64,9 +67,9 @@ class Minimiser:
         SamplingError
             It is not finite.
         """
-        self._context.setPositions(coordinates[self._region.atoms] / ANGSTROM_PER_NM)
-        state = self._context.getState(getEnergy=True)
-        return _finite(float(state.getPotentialEnergy().value_in_unit(unit.kilocalorie_per_mole)))
+        xyz = coordinates[self._region.atoms]
+        self._field.place(xyz)
+        return _finite(self._field.evaluate(xyz[self._mobile])[0])
 
     def minimise(
         self, coordinates: FloatArray, max_iterations: int, tolerance: float = MINIMISATION_TOLERANCE
@@ -94,18 +97,12 @@ class Minimiser:
         SamplingError
             The energy is not finite.
         """
-        atoms, mobile = self._region.atoms, self._mobile
-        held = coordinates[atoms] / ANGSTROM_PER_NM
-
-        def evaluate(xyz: FloatArray) -> tuple[float, FloatArray]:
-            held[mobile] = xyz / ANGSTROM_PER_NM
-            self._context.setPositions(held)
-            state = self._context.getState(getEnergy=True, getForces=True)
-            forces = np.asarray(state.getForces(asNumpy=True)._value)[mobile]
-            return state.getPotentialEnergy()._value * KCAL_PER_KJ, forces * -(KCAL_PER_KJ / ANGSTROM_PER_NM)
-
+        atoms = self._region.atoms
+        self._field.place(coordinates[atoms])
         limit = tolerance * KCAL_PER_KJ / ANGSTROM_PER_NM
-        xyz, energy = descend(evaluate, self._metric, coordinates[atoms], mobile, max_iterations, limit)
+        xyz, energy = descend(
+            self._field.evaluate, self._metric, coordinates[atoms], self._mobile, max_iterations, limit
+        )
         moved = np.array(coordinates, dtype=np.float64)
         moved[atoms] = xyz
         return moved, _finite(energy)
