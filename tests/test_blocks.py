@@ -92,6 +92,19 @@ def test_a_real_difference_is_called_with_its_sign_and_interval():
     assert other.change.sem == pytest.approx(found.change.sem)
 
 
+def test_a_change_no_larger_than_the_wild_types_own_is_not_called():
+    """Replicas that settled in two different states: the wild type differs from itself by 2, the mutant by 1.3."""
+    noise, apart = ar1(0.3, 4, 200, 21), np.array([0.0, 2.0, 0.0, 2.0])[:, None]
+    first = 0.02 * noise + apart
+    control = compare(first, first)
+    assert control.control_called
+    assert abs(control.control.value) == pytest.approx(2.0, abs=0.05)
+    for shift, called in ((3.5, False), (9.0, True)):
+        found = compare(first, 0.02 * ar1(0.3, 4, 200, 22) + 1.0 + shift)
+        assert found.low > 0.0
+        assert found.called is called
+
+
 def test_a_state_against_itself_does_not_differ():
     rows = ar1(0.5, 3, 50, 4)
     found = compare(rows, rows, paired=True)

@@ -312,7 +312,9 @@ def compare(
     Returns
     -------
     Difference
-        The interval is Student's, with Welch's degrees of freedom; of fractions it ends at -1 and 1.
+        The interval is Student's, with Welch's degrees of freedom; of fractions it ends at -1 and 1. Where the wild
+        type differs from itself by more than chance, the errors are too small, and a change is called only if its
+        whole interval lies beyond that difference.
     """
     states = (wild_type, mutant)
     first, second = _fractions(*states, (None, None)) if fraction else (summarise(values) for values in states)
@@ -337,6 +339,7 @@ def compare(
         low, high = max(low, -1.0), min(high, 1.0)
     p_value = _p_value(change, sem, freedom)
     control, control_called = _control(np.atleast_2d(np.asarray(wild_type, float)), fraction, first.discarded)
+    floor = abs(control.value) if control_called else 0.0
     return Difference(
         wild_type=Estimate(first.mean, first.sem, round(first.effective)),
         mutant=Estimate(second.mean, second.sem, round(second.effective)),
@@ -344,7 +347,7 @@ def compare(
         low=low,
         high=high,
         p_value=p_value,
-        called=bool(p_value < 1 - CONFIDENCE),
+        called=bool(p_value < 1 - CONFIDENCE and abs(change) - reach > floor),
         paired=use,
         independent_sem=independent,
         paired_sem=paired_sem,

@@ -55,7 +55,7 @@ class Difference:
     p_value : float
         Two-sided, of no change.
     called : bool
-        The interval excludes zero.
+        The interval excludes zero, and what the wild type differs from itself by where ``control_called``.
     paired : bool
         ``change`` uses that replicas of equal seed go up and down together.
     independent_sem, paired_sem : float
